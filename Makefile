@@ -1,0 +1,59 @@
+# Thin lines over `tlhelpers` and pytest; README.md has the commands without make.
+PYTHON ?= python3
+VENV   := .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+SETUP := $(VENV)/.course-installed
+TESTS := $(VENV)/.tests-installed
+PIP   := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt
+
+.PHONY: course lab test test-gpu bench study doctor publish badges constraints clean
+
+course: $(SETUP)        ## run every notebook: build/course/index.html
+	$(BIN)/tlhelpers run --out build/course
+
+lab: $(SETUP)           ## open the first notebook in JupyterLab
+	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+
+test: $(TESTS)          ## the tests, offline, CPU
+	$(BIN)/python -m pytest
+
+test-gpu: $(TESTS)      ## every notebook on CUDA; fails where no GPU was used
+	$(BIN)/python -m pytest -m gpu tests/test_gpu.py --require-gpu
+
+bench: $(TESTS)         ## the promises of docs/benchmarks.md, measured
+	$(BIN)/python tests/benchmarks/measure.py
+
+study: $(SETUP)         ## expected ranges: make study NN=01
+	$(BIN)/tlhelpers study $(NN) --seeds 10
+
+doctor: $(SETUP)        ## check this machine
+	$(BIN)/tlhelpers doctor
+
+publish: $(SETUP)       ## keep the run in build/course: outputs, headers, README table
+	$(BIN)/tlhelpers publish build/course
+
+badges: $(SETUP)        ## make badges REPO=owner/name
+	$(BIN)/tlhelpers badges $(REPO)
+
+constraints: $(TESTS)   ## write the versions that are installed to constraints.txt
+	$(BIN)/python tests/write_constraints.py
+
+clean:
+	rm -rf build $(VENV)
+
+# The stamps make a second run install nothing, so it needs no network.
+$(SETUP): pyproject.toml constraints.txt | $(BIN)
+	$(PIP) -e .
+	@echo installed > $@
+
+$(TESTS): $(SETUP)
+	$(PIP) -e ".[test]"
+	@echo installed > $@
+
+$(BIN):
+	$(PYTHON) -c "import sys; sys.exit('Python 3.10 or newer is needed, this is ' + sys.version.split()[0] if sys.version_info < (3, 10) else 0)"
+	$(PYTHON) -m venv $(VENV)

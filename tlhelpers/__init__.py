@@ -1,0 +1,56 @@
+"""Helpers of a hands-on transfer learning course; heavy libraries load when used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "errors": ["CourseError"],
+    "session": ["Range", "Session", "progress", "seed_everything", "start"],
+    "tasks": ["ImageSplit", "ImageTask", "from_folder", "read_image", "to_tensor"],
+    "datasets": ["load_pets"],
+    "sources": ["IMAGENET_CATS", "IMAGENET_DOGS", "SourceModel", "load_source"],
+    "surgery": [
+        "count_parameters",
+        "drift",
+        "freeze",
+        "freeze_batch_norm",
+        "get_layer",
+        "replace_head",
+        "snapshot",
+        "summarize",
+        "train_unfrozen",
+        "unfreeze",
+    ],
+    "training": ["augment", "evaluate", "fit", "param_groups", "predict_proba"],
+    "features": ["extract_features", "grad_cam"],
+    "plots": [
+        "describe",
+        "mean_sd",
+        "plot_answers",
+        "plot_confusion",
+        "plot_heat",
+        "plot_images",
+        "plot_label_efficiency",
+        "plot_scores",
+    ],
+    "widgets": ["explore_predictions"],
+    "checks": ["check"],
+}
+_HOME = {name: module for module, names in _PUBLIC.items() for name in names}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'tlhelpers' has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -1,0 +1,264 @@
+"""Pictures of the lessons: take ``ax=None``, return Axes, carry alternative text.
+
+The colours are Okabe and Ito's, which colour-blind readers can tell apart; curves also
+differ in their markers. In a notebook the alternative text travels with the PNG.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = "osD^vPX"
+
+
+def describe(ax: Axes, text: str) -> Axes:
+    """Give the figure of ``ax`` its alternative text and return ``ax``."""
+    ax.figure.alt_text = " ".join(text.split())
+    _install_alt_text()
+    return ax
+
+
+def _install_alt_text() -> None:
+    """Let IPython put the alternative text into the metadata of each PNG."""
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return
+    shell = get_ipython()
+    if shell is None or getattr(shell, "tl_alt_text", False):
+        return
+    formatter = shell.display_formatter.formatters["image/png"]
+    draw = formatter.for_type(Figure)
+    if draw is None:
+        return
+
+    def with_alt_text(figure: Figure) -> Any:
+        png = draw(figure)
+        data, metadata = png if isinstance(png, tuple) else (png, {})
+        alt = getattr(figure, "alt_text", "")
+        return (data, {**metadata, "alt": alt}) if data and alt else png
+
+    formatter.for_type(Figure, with_alt_text)
+    shell.tl_alt_text = True
+
+
+def _axes(ax: Axes | None, width: float = 6.0, height: float = 3.4) -> Axes:
+    if ax is not None:
+        return ax
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+
+
+def _tidy(ax: Axes) -> None:
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def plot_images(
+    images: Sequence[Any],
+    titles: Sequence[str] = (),
+    *,
+    columns: int = 8,
+    ax: Axes | None = None,
+) -> Axes:
+    """Show pictures in a grid, each with its title.
+
+    Parameters
+    ----------
+    images : sequence of n
+        PIL images, or uint8 tensors of the shape (3, height, width).
+    titles : sequence of n str
+        Under each picture; empty for none.
+    columns : int
+        Pictures in a row.
+    """
+    rows = -(-len(images) // columns)
+    ax = _axes(ax, 1.25 * columns, (1.55 if titles else 1.3) * rows)
+    ax.axis("off")
+    for i, image in enumerate(images):
+        row, column = divmod(i, columns)
+        box = (column / columns, 1 - (row + 1) / rows, 0.96 / columns, 0.9 / rows)
+        cell = ax.inset_axes(box)
+        cell.imshow(_pixels(image))
+        cell.axis("off")
+        if titles:
+            cell.set_title(titles[i], fontsize=8, pad=2)
+    said = f": {'; '.join(t.replace(chr(10), ' ') for t in titles)}" if titles else ""
+    return describe(ax, f"{len(images)} pictures{said}.")
+
+
+def _pixels(image: Any) -> np.ndarray:
+    array = np.asarray(image)
+    if array.ndim == 3 and array.shape[0] == 3:
+        array = array.transpose(1, 2, 0)
+    return array
+
+
+def plot_answers(image: Any, answers: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Show a picture beside the source model's likeliest classes.
+
+    Parameters
+    ----------
+    image : PIL image or uint8 tensor, shape (3, height, width)
+    answers : DataFrame
+        Columns "class" and "probability", from ``SourceModel.answers``.
+    """
+    ax = _axes(ax, 6.5, 1.9)
+    names, p = answers["class"][::-1], answers["probability"][::-1]
+    ax.barh(names, p, color=COLOURS[0])
+    ax.set(xlabel="probability", xlim=(0, max(0.4, p.max() * 1.1)))
+    _tidy(ax)
+    box = ax.inset_axes((-0.95, 0.0, 0.4, 1.0))
+    box.imshow(_pixels(image))
+    box.axis("off")
+    listed = ", ".join(f"{n} {v:.2f}" for n, v in zip(names[::-1], p[::-1]))
+    return describe(ax, f"A picture and the source model's answers: {listed}.")
+
+
+def plot_scores(
+    scores: Mapping[str, Sequence[float]],
+    *,
+    chance: float | None = None,
+    label: str = "test accuracy",
+    ax: Axes | None = None,
+) -> Axes:
+    """Compare methods: one row each, a dot per seed, the mean as a bar.
+
+    Parameters
+    ----------
+    scores : mapping, method -> scores over seeds, 0 … 1
+    chance : float or None
+        Drawn as a dashed line.
+    label : str
+        Name of the score.
+    """
+    ax = _axes(ax, 6.5, 0.6 + 0.5 * len(scores))
+    for row, values in enumerate(scores.values()):
+        ax.barh(row, np.mean(values), color=COLOURS[row % 7], alpha=0.45)
+        ax.plot(values, [row] * len(values), "o", color=COLOURS[row % 7], ms=5)
+        ax.text(1.02, row, mean_sd(values), va="center", fontsize=9)
+    ax.set(yticks=range(len(scores)), yticklabels=list(scores), xlim=(0, 1))
+    ax.set_xlabel(label)
+    ax.invert_yaxis()
+    if chance is not None:
+        ax.axvline(chance, color="black", ls="--", lw=1)
+        ax.text(chance, -0.65, "chance", ha="center", fontsize=8)
+    _tidy(ax)
+    listed = "; ".join(f"{n} {mean_sd(v)}" for n, v in scores.items())
+    return describe(ax, f"{label}, mean ± sd over seeds: {listed}.")
+
+
+def mean_sd(values: Sequence[float]) -> str:
+    """Write scores as "mean ± sd" (three decimals); one score stands alone."""
+    v = np.asarray(values, dtype=float)
+    return f"{v.mean():.3f}" + (f" ± {v.std(ddof=1):.3f}" if len(v) > 1 else "")
+
+
+def plot_label_efficiency(
+    curves: Mapping[str, Mapping[int, Sequence[float]]],
+    *,
+    chance: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw score against labels per class, a band of ± one standard deviation.
+
+    Parameters
+    ----------
+    curves : mapping, method -> {labels per class: scores over seeds}
+    chance : float or None
+        Drawn as a dashed line.
+
+    Source
+    ------
+    Label efficiency as a yardstick: Howard and Ruder 2018, figure 3.
+    """
+    ax = _axes(ax, 6.5, 3.8)
+    said = []
+    for k, (name, curve) in enumerate(curves.items()):
+        n = np.array(sorted(curve))
+        mean = np.array([np.mean(curve[i]) for i in n])
+        sd = np.array([np.std(curve[i], ddof=1) if len(curve[i]) > 1 else 0 for i in n])
+        ax.plot(n, mean, marker=MARKERS[k % 7], color=COLOURS[k % 7], label=name)
+        ax.fill_between(n, mean - sd, mean + sd, color=COLOURS[k % 7], alpha=0.2, lw=0)
+        said.append(name + " " + ", ".join(f"{i}: {m:.2f}" for i, m in zip(n, mean)))
+    if chance is not None:
+        ax.axhline(chance, color="black", ls="--", lw=1, label="chance")
+    ticks = sorted({i for curve in curves.values() for i in curve})
+    ax.set_xscale("log")
+    ax.set_xticks(ticks, [str(t) for t in ticks])
+    ax.minorticks_off()
+    ax.set(xlabel="labels per class", ylabel="test accuracy", ylim=(None, 1.01))
+    ax.legend(frameon=False, fontsize=9)
+    _tidy(ax)
+    return describe(ax, f"Test accuracy by labels per class. {'; '.join(said)}.")
+
+
+def plot_confusion(
+    truth: Sequence[int],
+    guess: Sequence[int],
+    class_names: Sequence[str],
+    *,
+    ax: Axes | None = None,
+) -> Axes:
+    """Count true class (rows) against predicted class (columns)."""
+    n = len(class_names)
+    counts = np.zeros((n, n), dtype=int)
+    np.add.at(counts, (np.asarray(truth), np.asarray(guess)), 1)
+    ax = _axes(ax, 1.6 + 0.8 * n, 1.2 + 0.7 * n)
+    ax.imshow(counts, cmap="Blues", vmin=0)
+    for i, j in np.ndindex(n, n):
+        colour = "white" if counts[i, j] > counts.max() / 2 else "black"
+        ax.text(j, i, counts[i, j], ha="center", va="center", color=colour)
+    ax.set(xticks=range(n), yticks=range(n), xlabel="predicted", ylabel="true")
+    ax.set_xticklabels(class_names)
+    ax.set_yticklabels(class_names)
+    pairs = [
+        f"{class_names[i]} taken for {class_names[j]} {counts[i, j]} times"
+        for i, j in np.ndindex(n, n)
+        if i != j and counts[i, j]
+    ]
+    right = int(np.trace(counts))
+    listed = "; ".join(pairs) or "no errors"
+    return describe(ax, f"Confusion: {right} of {counts.sum()} right; {listed}.")
+
+
+def plot_heat(
+    images: Sequence[Any],
+    maps: Any,
+    titles: Sequence[str] = (),
+    *,
+    ax: Axes | None = None,
+) -> Axes:
+    """Lay heat maps over pictures, for example Grad-CAM.
+
+    Parameters
+    ----------
+    images : sequence of n pictures
+    maps : Tensor or ndarray, shape (n, h, w), 0 … 1
+    titles : sequence of n str
+    """
+    ax = plot_images(images, titles, columns=len(images), ax=ax)
+    for cell, heat in zip(ax.child_axes, np.asarray(maps)):
+        height, width = cell.images[0].get_array().shape[:2]
+        area = (-0.5, width - 0.5, height - 0.5, -0.5)
+        cell.imshow(heat, extent=area, cmap="magma", alpha=0.5, interpolation="bicubic")
+    said = []
+    for title, heat in zip(titles or [""] * len(images), np.asarray(maps)):
+        y, x = (
+            np.unravel_index(heat.argmax(), heat.shape) + np.array(0.5)
+        ) / heat.shape
+        where = f"{_third(y, 'top', 'bottom')} {_third(x, 'left', 'right')}"
+        said.append(f"{title.replace(chr(10), ' ')} strongest at the {where}".strip())
+    return describe(ax, f"Heat maps over {len(images)} pictures: {'; '.join(said)}.")
+
+
+def _third(position: float, low: str, high: str) -> str:
+    return low if position < 1 / 3 else high if position > 2 / 3 else "middle"
