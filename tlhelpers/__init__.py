@@ -12,7 +12,14 @@ _PUBLIC = {
     "session": ["Range", "Session", "progress", "seed_everything", "start"],
     "tasks": ["ImageSplit", "ImageTask", "from_folder", "read_image", "to_tensor"],
     "datasets": ["load_pets"],
-    "sources": ["IMAGENET_CATS", "IMAGENET_DOGS", "SourceModel", "load_source"],
+    "sources": [
+        "IMAGENET_CATS",
+        "IMAGENET_DOGS",
+        "SourceModel",
+        "imagenet_names",
+        "load_source",
+        "small_cnn",
+    ],
     "surgery": [
         "count_parameters",
         "drift",
@@ -39,6 +46,7 @@ _PUBLIC = {
     ],
     "widgets": ["explore_predictions"],
     "checks": ["check"],
+    "doctor": ["check_machine"],
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 __all__ = sorted(_HOME)

@@ -127,6 +127,7 @@ _OXFORD = {
     "title": "Oxford-IIIT Pet",
     "origin": "Parkhi, Vedaldi, Zisserman, Jawahar 2012, Cats and Dogs",
     "licence": "CC BY-SA 4.0",
+    "size_px": [224, 224],
     "remarks": ["ImageNet has most of these breeds: its network has met them before."],
 }
 

@@ -68,7 +68,7 @@ def grad_cam(
 
     Returns
     -------
-    Tensor, shape (n, h, w), float32, 0 … 1
+    Tensor, shape (n, h, w), float32, 0 … 1, on the CPU
         1 where the evidence is strongest in that picture.
 
     Source
@@ -78,12 +78,13 @@ def grad_cam(
     import torch
 
     kept: list[Tensor] = []
+    device = next(model.parameters()).device
     # An input that wants a gradient makes this work through a frozen body, too.
-    x = x.detach().clone().requires_grad_()
+    x = x.detach().to(device, copy=True).requires_grad_()
     hook = get_layer(model, layer).register_forward_hook(
         lambda m, a, out: kept.append(out)
     )
-    training = model.training
+    modes = {m: m.training for m in model.modules()}
     try:
         with torch.enable_grad():
             logits = model.eval()(x)
@@ -94,7 +95,8 @@ def grad_cam(
             (slope,) = torch.autograd.grad(logits[rows, wanted].sum(), kept[0])
     finally:
         hook.remove()
-        model.train(training)
+        for m, training in modes.items():
+            m.training = training
     weights = slope.mean(dim=(2, 3), keepdim=True)
     maps = (weights * kept[0]).sum(dim=1).relu().detach()
-    return maps / maps.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)
+    return (maps / maps.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)).cpu()

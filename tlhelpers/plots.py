@@ -6,6 +6,8 @@ differ in their markers. In a notebook the alternative text travels with the PNG
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,8 +25,14 @@ MARKERS = "osD^vPX"
 
 
 def describe(ax: Axes, text: str) -> Axes:
-    """Give the figure of ``ax`` its alternative text and return ``ax``."""
-    ax.figure.alt_text = " ".join(text.split())
+    """Give the figure of ``ax`` its alternative text and return ``ax``.
+
+    Where several axes share a figure, their texts follow one another.
+    """
+    figure = ax.figure
+    texts = figure.__dict__.setdefault("alt_texts", {})
+    texts[ax] = " ".join(text.split())
+    figure.alt_text = " ".join(texts.values())
     _install_alt_text()
     return ax
 
@@ -46,10 +55,19 @@ def _install_alt_text() -> None:
         png = draw(figure)
         data, metadata = png if isinstance(png, tuple) else (png, {})
         alt = getattr(figure, "alt_text", "")
-        return (data, {**metadata, "alt": alt}) if data and alt else png
+        return (_smaller(data), {**metadata, "alt": alt}) if data and alt else png
 
     formatter.for_type(Figure, with_alt_text)
     shell.tl_alt_text = True
+
+
+def _smaller(png: str | bytes) -> str:
+    """Reduce a PNG to 200 colours: a third of the size, and notebooks are many."""
+    raw = base64.b64decode(png) if isinstance(png, str) else png
+    image = Image.open(io.BytesIO(raw)).convert("RGB")
+    small = io.BytesIO()
+    image.quantize(200, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    return base64.b64encode(small.getvalue()).decode()
 
 
 def _axes(ax: Axes | None, width: float = 6.0, height: float = 3.4) -> Axes:

@@ -201,7 +201,16 @@ def _run_one(path: Path, job: dict[str, Any], out: Path, count: str) -> dict[str
         try:
             with _quiet(), _variable(REPORT_VARIABLE, str(report)):
                 papermill.execute_notebook(
-                    str(path), str(target), job, progress_bar=bar, cwd=str(path.parent)
+                    str(path),
+                    str(target),
+                    job,
+                    progress_bar=bar,
+                    cwd=str(path.parent),
+                    # Whatever kernel it was saved with: run with this environment's.
+                    kernel_name="python3",
+                    language="python",
+                    # A kernel's remarks on its own connection help no learner.
+                    extra_arguments=["--IPKernelApp.log_level=ERROR"],
                 )
         except PapermillExecutionError as failure:
             status, error = "failed", _explain(failure)

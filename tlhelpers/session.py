@@ -6,17 +6,20 @@ import json
 import os
 import random
 import socket
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import numpy as np
 
 from .errors import CourseError
 
 PROFILES = ("auto", "mini", "full")
-HUB = ("huggingface.co", 443)
+HUB = "https://huggingface.co"
 REPORT_VARIABLE = "TLHELPERS_REPORT"
 SMOKE_VARIABLE = "TLHELPERS_SMOKE"
 T = TypeVar("T")
@@ -65,7 +68,7 @@ class Session:
     ----------
     profile : {"mini", "full"}
         Bundled data on any machine, or public data sets on a GPU.
-    device : {"cpu", "cuda", "mps"}
+    device : {"cpu", "cuda"}
         Where tensors are computed.
     precision : {"fp32", "bf16", "fp16"}
         Number format of inference and, on a GPU, of training.
@@ -183,6 +186,8 @@ def start(
             f"There is no profile {profile!r}.",
             f"Set PROFILE to one of {', '.join(map(repr, PROFILES))}.",
         )
+    # Libraries warn each other about things no learner can change.
+    warnings.filterwarnings("ignore", message=".*torch.jit.script.*deprecated.*")
     seed_everything(seed)
     device = default_device()
     if profile == "auto":
@@ -252,11 +257,13 @@ def hardware() -> str:
 
 
 def hub_reachable(timeout: float = 2.0) -> bool:
-    """Return whether the model hub answers within ``timeout`` seconds."""
+    """Return whether the model hub, or the proxy before it, answers in time."""
     if os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0"):
         return False
+    hub = urlsplit(getproxies().get("https") or os.environ.get("HF_ENDPOINT") or HUB)
     try:
-        with socket.create_connection(HUB, timeout=timeout):
+        address = (hub.hostname, hub.port or 443)
+        with socket.create_connection(address, timeout=timeout):
             return True
     except OSError:
         return False

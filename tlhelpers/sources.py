@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import CourseError
-from .session import seed_everything
+from .session import hub_reachable, seed_everything
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,8 +102,10 @@ class SourceModel:
         import pandas as pd
         import torch
 
+        # Training or extraction may have moved the network to a GPU.
+        device = next(self.model.parameters()).device
         with torch.inference_mode():
-            p = self.model.eval()(self.normalize(x)).softmax(dim=1)
+            p = self.model.eval()(self.normalize(x.to(device))).softmax(dim=1)
         best, names = p.topk(top), imagenet_names()
         return [
             pd.DataFrame({"class": [names[i] for i in row], "probability": values})
@@ -133,7 +138,8 @@ def load_source(
 
     arch = "tf_efficientnet_lite0" if name == "efficientnet_lite0" else name
     if not timm.is_model(arch):
-        near = timm.list_models(f"*{name[:6]}*", pretrained=True)[:5] or ["resnet34"]
+        known = {n.partition(".")[0] for n in timm.list_models(pretrained=True)}
+        near = difflib.get_close_matches(name, sorted(known), n=5) or ["resnet34"]
         raise CourseError(
             f"There is no source model {name!r}.",
             f"Use 'efficientnet_lite0' or a name of timm, such as {', '.join(near)}.",
@@ -152,6 +158,29 @@ def load_source(
     cfg = model.pretrained_cfg
     model.to(memory_format=torch.channels_last).eval()
     return SourceModel(name, arch, model, tuple(cfg["mean"]), tuple(cfg["std"]), card)
+
+
+def small_cnn(n_classes: int, *, width: int = 16) -> nn.Module:
+    """Make a small network for training from scratch: four stages, random weights.
+
+    An honest control: where a large network from scratch fails for want of labels, a
+    small one may not.
+
+    Parameters
+    ----------
+    n_classes : int
+    width : int
+        Channels of the first stage; they double three times.
+    """
+    from torch import nn
+
+    layers: list[nn.Module] = []
+    channels = [3, width, 2 * width, 4 * width, 8 * width]
+    for a, b in zip(channels, channels[1:]):
+        layers += [nn.Conv2d(a, b, 3, padding=1), nn.BatchNorm2d(b), nn.ReLU()]
+        layers.append(nn.MaxPool2d(2))
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels[-1], n_classes)]
+    return nn.Sequential(*layers, *head)
 
 
 def lite0_weights(model: nn.Module, path: Path | None = None) -> dict[str, Tensor]:
@@ -195,7 +224,7 @@ def _from_hub(arch: str) -> nn.Module:
     import timm
 
     try:
-        with warnings.catch_warnings():
+        with _cache_only(not hub_reachable()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return timm.create_model(arch, pretrained=True)
     except Exception as error:  # the hub's client raises many kinds
@@ -203,6 +232,19 @@ def _from_hub(arch: str) -> nn.Module:
             f"The weights of {arch!r} could not be fetched ({type(error).__name__}).",
             "Check the network, or use 'efficientnet_lite0', which needs none.",
         ) from error
+
+
+@contextmanager
+def _cache_only(wanted: bool) -> Iterator[None]:
+    """Keep the hub's client from trying for a minute where no hub answers."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or wanted
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def imagenet_names() -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import CourseError
 
@@ -78,8 +78,8 @@ def head_name(model: nn.Module) -> str:
     return names[-1]
 
 
-def replace_head(model: nn.Module, n_classes: int) -> nn.Module:
-    """Put a new, random linear layer in place of the head, in place.
+def replace_head(model: nn.Module, n_classes: int, *, like: Any = None) -> nn.Module:
+    """Put a new linear layer in place of the head, in place.
 
     Parameters
     ----------
@@ -87,25 +87,57 @@ def replace_head(model: nn.Module, n_classes: int) -> nn.Module:
         Its last linear layer, in_features -> n_source_classes, is the head.
     n_classes : int
         Outputs of the new head, >= 2.
+    like : fitted linear classifier of scikit-learn, or None
+        The new head starts as this one (its ``coef_`` and ``intercept_``), so the
+        first steps do not drag the body after a random head; None starts at random.
 
     Returns
     -------
     nn.Module
         The same model.
+
+    Raises
+    ------
+    CourseError
+        If ``like`` was fitted on other features or another number of classes.
+
+    Source
+    ------
+    Kumar et al. 2022, Fine-Tuning can Distort Pretrained Features.
     """
     from torch import nn
 
     name = head_name(model)
     old = get_layer(model, name)
     new = nn.Linear(old.in_features, n_classes).to(old.weight.device)
+    if like is not None:
+        _copy_classifier(like, new)
     parent, _, last = name.rpartition(".")
     setattr(get_layer(model, parent) if parent else model, last, new)
     return model
 
 
+def _copy_classifier(like: Any, head: nn.Linear) -> None:
+    """Copy coefficients; of two classes scikit-learn keeps the difference only."""
+    import torch
+
+    weight, bias = (torch.as_tensor(v) for v in (like.coef_, like.intercept_))
+    if len(weight) == 1:
+        weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
+    if weight.shape != head.weight.shape:
+        raise CourseError(
+            f"The classifier has {tuple(weight.shape)} coefficients, the head "
+            f"{tuple(head.weight.shape)}.",
+            "Fit it on the features and the classes of this network.",
+        )
+    with torch.no_grad():
+        head.weight.copy_(weight)
+        head.bias.copy_(bias)
+
+
 def freeze(
     model: nn.Module,
-    layers: Iterable[str] | None = None,
+    layers: Iterable[str] | str | None = None,
     *,
     but: Iterable[str] | str = (),
 ) -> nn.Module:
@@ -136,10 +168,10 @@ def freeze(
     """
     for layer in _chosen(model, layers):
         _mark(layer, frozen=True)
-    return unfreeze(model, [but] if isinstance(but, str) else but)
+    return unfreeze(model, but)
 
 
-def unfreeze(model: nn.Module, layers: Iterable[str] | None = None) -> nn.Module:
+def unfreeze(model: nn.Module, layers: Iterable[str] | str | None = None) -> nn.Module:
     """Let layers learn again (None: all of them) and return the model."""
     for layer in _chosen(model, layers):
         _mark(layer, frozen=False)
@@ -169,8 +201,9 @@ def train_unfrozen(model: nn.Module) -> nn.Module:
     return model
 
 
-def _chosen(model: nn.Module, layers: Iterable[str] | None) -> list[nn.Module]:
-    return [model] if layers is None else [get_layer(model, n) for n in layers]
+def _chosen(model: nn.Module, layers: Iterable[str] | str | None) -> list[nn.Module]:
+    names = [layers] if isinstance(layers, str) else layers
+    return [model] if names is None else [get_layer(model, n) for n in names]
 
 
 def _mark(layer: nn.Module, *, frozen: bool) -> None:
@@ -201,6 +234,7 @@ def drift(before: dict[str, Tensor], model: nn.Module) -> dict[str, float]:
         old = before.get(key)
         if old is None or old.shape != new.shape or not new.is_floating_point():
             continue
+        old = old.to(new.device)
         sums = moved.setdefault(key.rpartition(".")[0], [0.0, 0.0])
         sums[0] += float((new - old).double().pow(2).sum())
         sums[1] += float(old.double().pow(2).sum())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -15,6 +16,7 @@ from .errors import CourseError
 from .session import progress
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import Tensor
 
 PICTURE_SUFFIXES = frozenset(
@@ -24,7 +26,7 @@ MAX_PIXELS = 60_000_000
 MIN_PER_CLASS = 5
 
 
-def read_image(path: str | Path) -> Image.Image:
+def read_image(path: str | Path | BinaryIO) -> Image.Image:
     """Read any picture as 8-bit RGB, upright, on white where transparent.
 
     CMYK is converted, 16 bits are scaled to 8, of an animation the first frame is
@@ -35,11 +37,12 @@ def read_image(path: str | Path) -> Image.Image:
     CourseError
         If the file is no picture, is damaged, or has more than 60 million pixels.
     """
+    name = path if isinstance(path, (str, Path)) else "The picture"
     try:
         with Image.open(path) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise CourseError(
-                    f"{path} has {image.width} × {image.height} pixels.",
+                    f"{name} has {image.width} × {image.height} pixels.",
                     "Make it smaller; 60 million pixels are the limit.",
                 )
             image.load()
@@ -47,14 +50,14 @@ def read_image(path: str | Path) -> Image.Image:
     except CourseError:
         raise
     except FileNotFoundError:
-        raise CourseError(f"There is no picture {path}.", "Check the path.") from None
+        raise CourseError(f"There is no picture {name}.", "Check the path.") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise CourseError(
-            f"{path} cannot be read as a picture ({_reason(error)}).",
+            f"{name} cannot be read as a picture ({_reason(error)}).",
             "Remove it, or save it again as JPEG or PNG.",
         ) from None
     except Image.DecompressionBombError:
-        raise CourseError(f"{path} is too large.", "Make it smaller.") from None
+        raise CourseError(f"{name} is too large.", "Make it smaller.") from None
 
 
 def _reason(error: Exception) -> str:
@@ -171,11 +174,19 @@ class ImageTask:
         """Number of training pictures in the smallest class."""
         return int(np.bincount(self.train.labels, minlength=self.n_classes).min())
 
-    def sample(self, n_per_class: int, seed: int = 0) -> ImageTask:
-        """Keep ``n_per_class`` labelled training pictures of each class.
+    @property
+    def size(self) -> int:
+        """Side in pixels that suits the pictures and the time they take."""
+        return int(self.card.get("size_px", (160, 160))[0])
 
-        With the same seed a smaller sample is contained in every larger one, so a
-        label-efficiency curve adds labels instead of drawing new ones.
+    def rows(self, n_per_class: int, seed: int = 0) -> np.ndarray:
+        """Choose training rows: ``n_per_class`` of each class.
+
+        Returns
+        -------
+        ndarray, shape (n_per_class * n_classes,), int
+            With the same seed a smaller choice is part of every larger one, so a
+            label-efficiency curve adds labels instead of drawing new ones.
 
         Raises
         ------
@@ -192,7 +203,32 @@ class ImageTask:
         shuffled = rng.permutation(len(self.train))
         labels = self.train.labels[shuffled]
         rows = [shuffled[labels == c][:n_per_class] for c in range(self.n_classes)]
-        return replace(self, train=self.train.take(np.concatenate(rows)))
+        return np.concatenate(rows)
+
+    def sample(self, n_per_class: int, seed: int = 0) -> ImageTask:
+        """Keep ``n_per_class`` labelled training pictures of each class.
+
+        Takes the rows of :meth:`rows`, and raises what it raises.
+        """
+        rows = self.rows(n_per_class, seed)
+        return replace(self, train=self.train.take(rows))
+
+    def to_frame(self) -> pd.DataFrame:
+        """List train and valid as fastai likes it: path, label, is_valid."""
+        import pandas as pd
+
+        parts = [(self.train, False), (self.valid, True)]
+        columns = [
+            pd.DataFrame(
+                {
+                    "path": split.paths,
+                    "label": [self.class_names[c] for c in split.labels],
+                    "is_valid": flag,
+                }
+            )
+            for split, flag in parts
+        ]
+        return pd.concat(columns, ignore_index=True)
 
     def __str__(self) -> str:
         parts = {"train": self.train, "valid": self.valid, "test": self.test}
@@ -205,7 +241,12 @@ class ImageTask:
 
 
 def from_folder(
-    folder: str | Path, *, seed: int = 0, valid: float = 0.15, test: float = 0.3
+    folder: str | Path,
+    *,
+    seed: int = 0,
+    valid: float = 0.15,
+    test: float = 0.3,
+    limit: int = 1000,
 ) -> ImageTask:
     """Make a task of one's own pictures: one sub-folder per class.
 
@@ -222,6 +263,9 @@ def from_folder(
         Seed of the split.
     valid, test : float
         Share of each class to tune on and to judge with, 0 … 1.
+    limit : int
+        At most so many pictures of each folder, chosen at random, so that a large
+        collection does not take hours on a laptop.
 
     Raises
     ------
@@ -231,14 +275,15 @@ def from_folder(
     """
     root = Path(folder).expanduser()
     _check_folder(root)
-    found = _scan(root)
-    names = tuple(sorted({name for _, name in found.rows}))
+    found = _scan(root, limit, seed)
+    names = tuple(sorted(found.tried))
     _check_classes(root, names, found)
     paths = tuple(path for path, _ in found.rows)
     labels = np.array([names.index(name) for _, name in found.rows], dtype=np.int64)
     everything = ImageSplit(paths, labels)
     part = _given_splits(root, paths, labels, seed)
     if part is None:
+        found.split_anew = _names_splits(root, paths)
         part = stratified_split(labels, seed=seed, valid=valid, test=test)
     splits = {k: everything.take(np.flatnonzero(part == k)) for k in _PARTS}
     _check_splits(names, splits)
@@ -256,9 +301,12 @@ class _Found:
     """What a walk through a folder of pictures came upon."""
 
     rows: list[tuple[Path, str]] = field(default_factory=list)
+    tried: set[str] = field(default_factory=set)
     broken: list[str] = field(default_factory=list)
     passed_over: int = 0
     copies: int = 0
+    limited: list[str] = field(default_factory=list)
+    split_anew: bool = False
 
     def remarks(self) -> list[str]:
         out = []
@@ -269,6 +317,10 @@ class _Found:
             out.append(f"passed over {self.passed_over} files that are no pictures")
         if self.copies:
             out.append(f"left out {self.copies} exact copies")
+        if self.limited:
+            out.append(f"took at random {', '.join(self.limited)} files")
+        if self.split_anew:
+            out.append("split anew: the folders name no train and test split")
         return out
 
 
@@ -288,14 +340,20 @@ def _class_folders(root: Path) -> list[Path]:
     return folders
 
 
-def _scan(root: Path) -> _Found:
-    found, seen = _Found(), set()
-    files = [(f, c.name) for c in _class_folders(root) for f in sorted(c.rglob("*"))]
-    files = [(f, name) for f, name in files if f.is_file() and f.name[0] != "."]
+def _scan(root: Path, limit: int, seed: int) -> _Found:
+    found, seen, files = _Found(), set(), []
+    for folder in _class_folders(root):
+        inside = [f for f in sorted(folder.rglob("*")) if f.name[0] != "."]
+        inside = [f for f in inside if f.is_file()]
+        if len(inside) > limit:
+            found.limited.append(f"{folder.name}: {limit} of {len(inside)}")
+            inside = random.Random(seed).sample(inside, limit)
+        files += [(f, folder.name) for f in sorted(inside)]
     for path, name in progress(files, "checking pictures"):
         if path.suffix.lower() not in PICTURE_SUFFIXES:
             found.passed_over += 1
             continue
+        found.tried.add(name)
         digest = hashlib.sha256(path.read_bytes()).digest()
         if digest in seen:
             found.copies += 1
@@ -331,14 +389,21 @@ def _check_classes(root: Path, names: tuple[str, ...], found: _Found) -> None:
         )
 
 
+def _first(root: Path, paths: tuple[Path, ...]) -> list[str]:
+    return [p.relative_to(root).parts[0].lower() for p in paths]
+
+
+def _names_splits(root: Path, paths: tuple[Path, ...]) -> bool:
+    return set(_first(root, paths)) <= set(_PART_NAMES)
+
+
 def _given_splits(
     root: Path, paths: tuple[Path, ...], labels: np.ndarray, seed: int
 ) -> np.ndarray | None:
     """Return the splits that the folders name, or None where they name none."""
-    first = [p.relative_to(root).parts[0].lower() for p in paths]
-    if not set(first) <= set(_PART_NAMES):
+    if not _names_splits(root, paths):
         return None
-    part = np.array([_PART_NAMES[f] for f in first], dtype=object)
+    part = np.array([_PART_NAMES[f] for f in _first(root, paths)], dtype=object)
     if set(part) == {"train", "test"}:
         rows = np.flatnonzero(part == "train")
         part[rows] = stratified_split(labels[rows], seed=seed, valid=0.2, test=0.0)

@@ -31,7 +31,7 @@ def fit(
 ) -> list[float]:
     """Train the layers that are not frozen, in place.
 
-    AdamW with a one-cycle schedule: the rate climbs for the first quarter of the
+    AdamW with a one-cycle schedule: the rate climbs for the first 30 % of the
     steps and then falls to almost nothing.
 
     Parameters
@@ -65,7 +65,8 @@ def fit(
     Raises
     ------
     CourseError
-        If nothing is left to learn, or the loss is no longer a number.
+        If nothing is left to learn, there is nothing to learn from, or the loss is
+        no longer a number.
 
     Source
     ------
@@ -78,9 +79,17 @@ def fit(
     model.to(device)
     groups = param_groups(model, lr=lr, body_factor=body_factor)
     batches = _batches(data, batch_size, seed)
+    if epochs < 1 or not len(batches):
+        raise CourseError(
+            f"{epochs} epochs of {len(batches)} batches are no training.",
+            "Give at least one epoch and one batch.",
+        )
     optimizer = torch.optim.AdamW(groups, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, [g["lr"] for g in groups], total_steps=epochs * len(batches)
+        optimizer,
+        [g["lr"] for g in groups],
+        # A cycle of one step would consist of its end, where the rate is almost 0.
+        total_steps=max(2, epochs * len(batches)),
     )
     # On CPU bf16 trains depthwise convolutions no faster, so only a GPU gets it.
     precision = fast_precision(device) if device == "cuda" else "fp32"
@@ -178,7 +187,7 @@ def augment(x: Tensor) -> Tensor:
     import torch
 
     x = torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5, x.flip(3), x)
-    up, left = (int(torch.randint(-s // 8, s // 8 + 1, ())) for s in x.shape[2:])
+    up, left = (int(torch.randint(-(s // 8), s // 8 + 1, ())) for s in x.shape[2:])
     return _shift(x, up, left)
 
 

@@ -53,6 +53,8 @@ def explore_predictions(
 
     def show_upload(change: dict) -> None:
         screen.clear_output(wait=True)
+        if not change["new"]:
+            return
         try:
             show(read_image(io.BytesIO(_content(change["new"]))))
         except CourseError as error:

@@ -1,0 +1,48 @@
+"""Run notebooks in tests: network cut, small or true size, broken on purpose."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nbformat
+
+from tlhelpers import runner
+from tlhelpers.session import SMOKE_VARIABLE
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("[0-9][0-9]_*.ipynb"))
+
+
+def cut_network(monkeypatch) -> None:
+    """Let every process started from here fail to reach another machine."""
+    path = os.pathsep.join(
+        [str(ROOT / "tests" / "offline"), os.environ.get("PYTHONPATH", "")]
+    )
+    monkeypatch.setenv("PYTHONPATH", path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+def run(monkeypatch, path: Path, out: Path, *, smoke: bool, **options) -> dict:
+    """Execute one notebook, from wherever it lies, and return its entry."""
+    cut_network(monkeypatch)
+    monkeypatch.setenv(SMOKE_VARIABLE, "1" if smoke else "")
+    monkeypatch.setattr(runner, "find_notebooks", lambda numbers=(): [path])
+    return runner.run_course([], out=out, profile="mini", **options)["notebooks"][0]
+
+
+def broken_copy(path: Path, folder: Path, old: str, new: str) -> Path:
+    """Copy a notebook with one piece of its code replaced; it must be there once."""
+    notebook = nbformat.read(path, as_version=4)
+    hits = [c for c in notebook.cells if c.cell_type == "code" and old in c.source]
+    assert len(hits) == 1, f"{old!r} stands in {len(hits)} cells of {path.name}"
+    hits[0].source = hits[0].source.replace(old, new)
+    copy = folder / path.name
+    nbformat.write(notebook, copy)
+    return copy
+
+
+def claims(entry: dict) -> dict[str, bool]:
+    """Return text → holds."""
+    return {c["text"]: c["holds"] for c in entry["claims"]}

@@ -1,0 +1,81 @@
+"""The command line beside running: literals, doctor, help."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tlhelpers import cli, doctor
+from tlhelpers.errors import CourseError
+from tlhelpers.runner import literal
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3", 3),
+        ("0.5", 0.5),
+        ("None", None),
+        ("[20, 100]", [20, 100]),
+        ("resnet34", "resnet34"),
+    ],
+)
+def test_parameters_are_read_as_python_or_else_as_text(text, value):
+    assert literal(text) == value
+
+
+def test_relative_path_becomes_absolute(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert literal("mine") == str(tmp_path / "mine")
+
+
+def test_doctor_is_content_here_without_network(capsys):
+    assert cli.main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("[OK]") == len(out.splitlines()) >= 8
+    assert "hub not reached" in out
+
+
+def broken(name, monkeypatch):
+    """Break one thing that the doctor looks at."""
+    error = CourseError("data/pets/x.jpg is damaged.", "Restore it.")
+
+    def raise_error(*_, **__):
+        raise error
+
+    if name == "data":
+        monkeypatch.setattr(doctor.datasets, "read_manifest", raise_error)
+    elif name == "source":
+        monkeypatch.setattr(doctor.sources, "lite0_weights", raise_error)
+    elif name == "disk":
+        usage = doctor.shutil.disk_usage(".")._replace(free=1)
+        monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: usage)
+    elif name == "package":
+        monkeypatch.setattr(doctor, "requires", lambda _: ["torch >= 99"])
+
+
+@pytest.mark.parametrize("name", ["data", "source", "disk", "package"])
+def test_doctor_fails_with_a_next_step(name, monkeypatch, capsys):
+    broken(name, monkeypatch)
+    assert cli.main(["doctor"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    failed = [i for i, line in enumerate(lines) if line.startswith("[FAIL]")]
+    assert failed
+    assert all(lines[i + 1].strip().startswith("→ ") for i in failed)
+
+
+def test_download_without_network_says_what_to_do(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TLHELPERS_CACHE", str(tmp_path))
+    assert cli.main(["download"]) == 2
+    error = capsys.readouterr().err
+    assert "could not be downloaded" in error and 'PROFILE = "mini"' in error
+
+
+def test_module_runs_as_a_command():
+    command = [sys.executable, "-m", "tlhelpers", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert all(word in done.stdout for word in ("run", "study", "doctor", "badges"))

@@ -1,0 +1,206 @@
+"""The bundled pets are whole; the public ones are read as their authors split them."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tlhelpers as tl
+from tlhelpers import datasets, session
+
+PETS = session.data_folder() / "pets"
+
+
+def small_copy(folder):
+    """Copy card, manifest and two pictures per class and split; sums made anew."""
+    card = json.loads((PETS / "card.json").read_text("utf-8"))
+    with open(PETS / "manifest.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    kept, seen = [], {}
+    for row in rows:
+        key = row["split"], row["label"]
+        seen[key] = seen.get(key, 0) + 1
+        if seen[key] <= 2:
+            kept.append(row)
+            (folder / row["file"]).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PETS / row["file"], folder / row["file"])
+    with open(folder / "manifest.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(kept)
+    card["sha256"] = sha256(folder / "manifest.csv")
+    (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    return [row["file"] for row in kept]
+
+
+def sha256(path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def copy(tmp_path):
+    folder = tmp_path / "pets"
+    folder.mkdir()
+    return folder, small_copy(folder)
+
+
+@pytest.fixture(scope="module")
+def pets():
+    return tl.load_pets("mini")
+
+
+# --- bundled ---------------------------------------------------------------------
+
+
+def test_bundled_pets_have_400_100_250_of_each_class(pets):
+    assert pets.class_names == ("cat", "dog")
+    for split, n in ((pets.train, 400), (pets.valid, 100), (pets.test, 250)):
+        assert np.bincount(split.labels).tolist() == [n, n]
+
+
+def test_bundled_labels_are_the_folders_the_pictures_lie_in(pets):
+    for name, split in zip(
+        ("train", "valid", "test"), (pets.train, pets.valid, pets.test)
+    ):
+        for path, label in zip(split.paths, split.labels):
+            assert path.parts[-3:-1] == (name, pets.class_names[label])
+
+
+def test_no_bundled_picture_occurs_twice(pets):
+    sums = [sha256(p) for s in (pets.train, pets.valid, pets.test) for p in s.paths]
+    assert len(set(sums)) == len(sums) == 1500
+
+
+def test_manifest_is_the_one_in_the_card(pets):
+    assert sha256(PETS / "manifest.csv") == pets.card["sha256"]
+
+
+def test_every_bundled_file_is_in_the_manifest(pets):
+    listed = {p for s in (pets.train, pets.valid, pets.test) for p in s.paths}
+    assert set(PETS.glob("*/*/*.*")) == listed
+
+
+def test_bundled_pictures_are_96_pixels_wide(pets):
+    x, _ = pets.test.take([0, 499]).tensors(96)
+    assert pets.test[0][0].size == (96, 96)
+    assert x.float().std() > 20
+
+
+def test_bundled_card_names_licence_and_known_biases(pets):
+    assert pets.card["licence"] and pets.card["known_biases"]
+
+
+def test_copy_loads_before_it_is_damaged(copy):
+    task = tl.load_pets(root=copy[0])
+    assert [len(s) for s in (task.train, task.valid, task.test)] == [4, 4, 4]
+
+
+@pytest.mark.parametrize("which", [0, -1])
+def test_damaged_picture_is_named(copy, which):
+    folder, files = copy
+    path = folder / files[which]
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(tl.CourseError, match=f"{path.name} is damaged") as caught:
+        tl.load_pets(root=folder)
+    assert "git checkout" in caught.value.next_step
+
+
+def test_missing_picture_is_named(copy):
+    folder, files = copy
+    (folder / files[3]).unlink()
+    with pytest.raises(tl.CourseError, match=f"{files[3]} is missing"):
+        tl.load_pets(root=folder)
+
+
+def test_edited_manifest_is_noticed(copy):
+    path = copy[0] / "manifest.csv"
+    path.write_text(path.read_text("utf-8") + "\n", encoding="utf-8")
+    with pytest.raises(tl.CourseError, match=r"manifest\.csv is damaged"):
+        tl.load_pets(root=copy[0])
+
+
+@pytest.mark.parametrize("name", ["manifest.csv", "card.json"])
+def test_missing_list_is_named(copy, name):
+    (copy[0] / name).unlink()
+    with pytest.raises(tl.CourseError, match=f"{name} is missing"):
+        tl.load_pets(root=copy[0])
+
+
+# --- Oxford-IIIT Pet -------------------------------------------------------------
+
+
+@pytest.fixture
+def oxford(tmp_path):
+    """A cache as torchvision leaves it: cats are species 1, dogs species 2."""
+    base = tmp_path / "oxford-iiit-pet"
+    for name in ("images", "annotations"):
+        (base / name).mkdir(parents=True)
+    breeds = [("Abyssinian", 1, 1), ("beagle", 5, 2)]
+    for part, numbers in (("trainval", range(100, 110)), ("test", range(1, 5))):
+        lines = []
+        for breed, number, species in breeds:
+            for i in numbers:
+                shade = (200, 0, 0) if species == 1 else (0, 0, 200)
+                Image.new("RGB", (20, 30), shade).save(
+                    base / "images" / f"{breed}_{i}.jpg"
+                )
+                lines.append(f"{breed}_{i} {number} {species} {i}")
+        (base / "annotations" / f"{part}.txt").write_text("\n".join(lines) + "\n")
+    return tmp_path
+
+
+def test_full_pets_keep_the_authors_test_split(oxford, network_attempts):
+    task = tl.load_pets("full", root=oxford)
+    assert network_attempts == []
+    assert task.class_names == ("cat", "dog")
+    counts = [np.bincount(s.labels).tolist() for s in (task.train, task.valid)]
+    assert counts == [[8, 8], [2, 2]]
+    assert {p.stem for p in task.test.paths} == {
+        f"{breed}_{i}" for breed in ("Abyssinian", "beagle") for i in range(1, 5)
+    }
+    learnt = {p for s in (task.train, task.valid) for p in s.paths}
+    assert len(learnt) == 20 and not learnt & set(task.test.paths)
+
+
+def test_full_pets_label_species_not_breeds(oxford):
+    for split in (lambda t: t.train, lambda t: t.valid, lambda t: t.test):
+        for image, label in split(tl.load_pets("full", root=oxford)):
+            red, _, blue = image.getpixel((10, 10))
+            assert (blue > red) == (label == 1)
+
+
+def test_full_pets_read_the_same_list_as_torchvision(oxford):
+    from torchvision.datasets import OxfordIIITPet
+
+    theirs = OxfordIIITPet(str(oxford), split="test", target_types="binary-category")
+    task = tl.load_pets("full", root=oxford)
+    assert [str(p) for p in task.test.paths] == [str(p) for p in theirs._images]
+    assert task.test.labels.tolist() == [label for _, label in theirs]
+
+
+def test_full_pets_split_depends_on_the_seed(oxford):
+    a, b, c = (tl.load_pets("full", seed=s, root=oxford).valid for s in (0, 0, 1))
+    assert a.paths == b.paths
+    assert set(a.paths) != set(c.paths)
+
+
+def test_full_pets_without_network_point_to_mini(tmp_path, network_attempts):
+    with pytest.raises(tl.CourseError, match="could not be downloaded") as caught:
+        tl.load_pets("full", root=tmp_path / "new" / "cache")
+    assert 'PROFILE = "mini"' in caught.value.next_step
+    assert network_attempts
+
+
+def test_cache_folder_can_be_moved(monkeypatch, tmp_path):
+    monkeypatch.setenv("TLHELPERS_CACHE", str(tmp_path))
+    assert datasets.cache_folder() == tmp_path
+    monkeypatch.setenv("TLHELPERS_CACHE", "")
+    assert datasets.cache_folder().name == "tlhelpers"

@@ -1,0 +1,112 @@
+"""A notebook opened alone: no course around it, no tlhelpers installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import nbformat
+import pytest
+from notebook_tools import NOTEBOOKS, ROOT
+
+from tlhelpers import publish
+
+
+@pytest.fixture
+def stranger(tmp_path):
+    """An environment with the libraries of this one, but without tlhelpers.
+
+    The libraries are lent by a .pth file. Python reads no .pth files in a folder that
+    is named in one, so the editable tlhelpers of this environment stays out of sight.
+    """
+    venv.create(tmp_path / "env", with_pip=True)
+    scripts = tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin")
+    python = scripts / ("python.exe" if os.name == "nt" else "python")
+    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    site = subprocess.run([python, "-c", where], capture_output=True, text=True).stdout
+    lent = sysconfig.get_path("purelib")
+    Path(site.strip(), "lent.pth").write_text(lent + "\n", encoding="utf-8")
+    return python
+
+
+@pytest.mark.notebooks
+def test_notebook_alone_installs_the_course_and_runs(stranger, tmp_path):
+    missing = subprocess.run(
+        [stranger, "-c", "import torch, tlhelpers"], capture_output=True
+    )
+    assert b"No module named 'tlhelpers'" in missing.stderr
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    path = alone / NOTEBOOKS[0].name
+    text = NOTEBOOKS[0].read_text(encoding="utf-8")
+    address = f"git+https://github.com/{publish.current_repository()}"
+    assert address in text
+    path.write_text(text.replace(address, ROOT.as_uri()), encoding="utf-8")
+    environment = {
+        **os.environ,
+        "TLHELPERS_SMOKE": "1",
+        # The local checkout stands for the repository; nothing else may be fetched.
+        "PIP_NO_INDEX": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",
+        "PYTHONPATH": str(ROOT / "tests" / "offline"),
+        "HF_HUB_OFFLINE": "1",
+        "PATH": f"{stranger.parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    command = [
+        stranger,
+        "-m",
+        "papermill",
+        path,
+        alone / "out.ipynb",
+        "--no-progress-bar",
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment, cwd=alone
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    code = "import torch, tlhelpers; print(tlhelpers.__file__); print(torch.__file__)"
+    homes = subprocess.run(
+        [stranger, "-c", code], capture_output=True, text=True, cwd=alone
+    )
+    course, torch = homes.stdout.split()
+    assert Path(course).is_relative_to(tmp_path), "the course was installed"
+    assert not Path(torch).is_relative_to(tmp_path), "torch was left as it was"
+    outputs = [
+        o
+        for c in nbformat.read(alone / "out.ipynb", 4).cells
+        for o in c.get("outputs", [])
+    ]
+    assert not [o for o in outputs if o.output_type == "error"]
+
+
+def test_wheel_carries_the_bundled_data(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+    ]
+    command += ["--no-index", "-q", "-w", tmp_path, ROOT]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.stat().st_size < 40 * 2**20
+    shutil.unpack_archive(wheel, tmp_path / "content", "zip")
+    bundled = tmp_path / "content" / "tlhelpers" / "data"
+    assert (bundled / "pets" / "manifest.csv").is_file()
+    assert len(list((bundled / "pets").rglob("*.jpg"))) == 1500
+
+
+def test_address_stands_in_one_place_and_is_used_everywhere():
+    address = publish.current_repository()
+    for path in [ROOT / "README.md", *NOTEBOOKS]:
+        text = path.read_text(encoding="utf-8")
+        for word in ("colab.research.google.com/github/", "mybinder.org/v2/gh/"):
+            assert f"{word}{address}/" in text, path.name

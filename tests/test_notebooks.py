@@ -1,0 +1,259 @@
+"""The notebooks: their form, their runs, their claims, and what breaks them."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import statistics
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from notebook_tools import (
+    NOTEBOOKS,
+    ROOT,
+    SOLUTIONS,
+    broken_copy,
+    claims,
+    cut_network,
+    run,
+)
+
+from tlhelpers.session import SMOKE_VARIABLE, Range, read_study
+
+each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+
+
+def cells(path, kind=None):
+    found = nbformat.read(path, as_version=4).cells
+    return [c for c in found if kind in (None, c.cell_type)]
+
+
+def python(cell) -> ast.Module:
+    """Parse a cell; magics belong to IPython, so they count as comments."""
+    return ast.parse(re.sub(r"^(\s*)%.*$", r"\1pass", cell.source, flags=re.M))
+
+
+# --- form (design: the gates of a notebook) ------------------------------------------
+
+
+@each
+def test_has_the_gates_of_a_notebook(path):
+    all_cells, code = cells(path), cells(path, "code")
+    assert 25 <= len(all_cells) <= 50
+    assert 12 <= len(code) <= 25
+    words = sum(len(c.source.split()) for c in cells(path, "markdown"))
+    assert 800 <= words <= 1800
+    pairs = list(zip(all_cells, all_cells[1:]))
+    led = [a.cell_type == "markdown" for a, b in pairs if b.cell_type == "code"]
+    assert sum(led) / len(code) >= 0.85
+    assert path.stat().st_size <= 600_000
+
+
+@each
+def test_code_cells_are_short(path):
+    sources = [c.source.splitlines() for c in cells(path, "code")]
+    lengths = sorted(sum(bool(x.strip()) for x in lines) for lines in sources)
+    assert statistics.median(lengths) <= 6
+    assert lengths[int(0.9 * (len(lengths) - 1))] <= 14
+    assert lengths[-1] <= 22
+    too_wide = [
+        x for lines in sources for x in lines if len(x) > 88 and "%pip" not in x
+    ]
+    assert not too_wide
+
+
+@each
+def test_defines_at_most_two_functions(path):
+    nodes = [n for c in cells(path, "code") for n in ast.walk(python(c))]
+    assert sum(isinstance(n, ast.FunctionDef) for n in nodes) <= 2
+
+
+@each
+def test_shares_the_setup_cells_of_the_course(path):
+    by_tag = {
+        t: c.source for c in cells(path, "code") for t in c.metadata.get("tags", [])
+    }
+    first = {
+        t: c.source
+        for c in cells(NOTEBOOKS[0], "code")
+        for t in c.metadata.get("tags", [])
+    }
+    assert by_tag["install"] == first["install"]
+    setup = (by_tag["install"] + "\n" + by_tag["setup"]).splitlines()
+    assert len([line for line in setup if line.strip()]) <= 5
+    assert "PROFILE" in by_tag["parameters"] and "SEED" in by_tag["parameters"]
+
+
+@each
+def test_outputs_are_kept_clean(path):
+    notebook = nbformat.read(path, as_version=4)
+    assert "widgets" not in notebook.metadata
+    outputs = [o for c in cells(path, "code") for o in c.outputs]
+    assert len(outputs) > 10
+    assert not [
+        o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"
+    ]
+    counts = [c.execution_count for c in cells(path, "code")]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+@each
+def test_every_picture_has_alternative_text(path):
+    for cell in cells(path, "code"):
+        for output in cell.outputs:
+            if "image/png" in output.get("data", {}):
+                assert len(output.metadata["image/png"]["alt"]) > 20, cell.source
+    for text in (c.source for c in cells(path, "markdown")):
+        assert all(len(alt) > 10 for alt in re.findall(r"!\[(.*?)\]\(", text))
+
+
+@each
+def test_every_widget_has_a_static_twin_in_its_cell(path):
+    explored = [c for c in cells(path, "code") if "tl.explore_" in c.source]
+    assert explored
+    for cell in explored:
+        assert any("image/png" in o.get("data", {}) for o in cell.outputs)
+
+
+@each
+def test_published_figures_keep_the_budget(path):
+    found = re.search(
+        r"<!-- measured -->([\d.]+) minutes and ([\d.]+) GB", cells(path)[0].source
+    )
+    assert found, "run `make course publish`"
+    assert float(found[1]) <= 3.0
+    assert float(found[2]) <= 2.0
+    assert f"({path.parent.name}/{path.name})" in (ROOT / "README.md").read_text(
+        "utf-8"
+    )
+
+
+@each
+def test_exercises_are_checked_and_solved(path):
+    number = path.name[:2]
+    asked = re.findall(
+        rf'tl\.check\("({number}\.\d)"', path.read_text("utf-8").replace("\\", "")
+    )
+    assert 3 <= len(asked) <= 4
+    solution = path.parent / "solutions" / path.name
+    solved = re.findall(
+        rf'check\("({number}\.\d)"', solution.read_text("utf-8").replace("\\", "")
+    )
+    assert solved == asked
+
+
+# --- runs ----------------------------------------------------------------------------
+
+
+@pytest.mark.notebooks
+@each
+def test_runs_as_a_learner_would_and_its_claims_hold(path, tmp_path, monkeypatch):
+    entry = run(monkeypatch, path, tmp_path, smoke=False)
+    assert entry["error"] == ""
+    assert entry["status"] == "passed", entry["claims"]
+    assert len(entry["claims"]) >= 3
+    assert entry["peak_rss_mb"] <= 2048
+    study = read_study(path.name[:2])
+    source = "".join(c.source for c in cells(path, "code"))
+    names = re.search(r"run\.compare\((.*?)\)", source, re.S)[1]
+    for name in re.findall(r'"(.*?)"', names):
+        assert entry["metrics"][name] in Range.of(study["metrics"][name]), name
+
+
+@pytest.mark.notebooks
+def test_nbval_compares_the_deterministic_cells(monkeypatch):
+    cut_network(monkeypatch)
+    monkeypatch.setenv(SMOKE_VARIABLE, "1")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--nbval-lax",
+        "--nbval-current-env",
+        "-q",
+    ]
+    command += ["-p", "no:cacheprovider", "--nbval-cell-timeout", "300"]
+    done = subprocess.run(
+        [*command, *map(str, NOTEBOOKS)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT / "notebooks",
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert f"{sum(len(cells(p, 'code')) for p in NOTEBOOKS)} passed" in done.stdout
+
+
+@each
+def test_some_cells_are_marked_for_comparison(path):
+    tags = [t for c in cells(path, "code") for t in c.metadata.get("tags", [])]
+    assert tags.count("nbval-check-output") >= 3
+
+
+@pytest.mark.notebooks
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda p: p.stem)
+def test_solutions_pass_every_check(path, tmp_path, monkeypatch):
+    entry = run(monkeypatch, path, tmp_path, smoke=True)
+    assert entry["error"] == ""
+    outputs = [o for c in cells(tmp_path / path.name, "code") for o in c.outputs]
+    text = "".join(o.get("text", "") for o in outputs)
+    asked = len(
+        re.findall(r"tl\.check\(", "".join(c.source for c in cells(path, "code")))
+    )
+    assert text.count("✔") == asked
+    assert "✘" not in text
+
+
+# --- broken on purpose: the claim must fail ------------------------------------------
+
+SABOTAGE = [
+    (
+        "00",
+        "the pre-trained model beats training from scratch by 15 points or more",
+        "(tl.extract_features(source, few_x), few_y)",
+        "(tl.extract_features(source, few_x), 1 - few_y)",
+    ),
+    (
+        "01",
+        "fine-tuning beats the same network from scratch by 25 points or more",
+        "fit(features[rows], y[rows])\n        network",
+        "fit(features[rows], 1 - y[rows])\n        network",
+    ),
+    (
+        "01",
+        "with few labels, fine-tuning is better when batch-norm stands still",
+        "layer.eval()",
+        "layer.train()",
+    ),
+]
+
+
+@pytest.fixture(scope="session")
+def healthy(tmp_path_factory):
+    """Run each notebook once in small, unbroken."""
+    with pytest.MonkeyPatch.context() as patch:
+        out = tmp_path_factory.mktemp("healthy")
+        return {p.name[:2]: claims(run(patch, p, out, smoke=True)) for p in NOTEBOOKS}
+
+
+@pytest.mark.notebooks
+@pytest.mark.parametrize(("number", "claim", "old", "new"), SABOTAGE)
+def test_broken_lesson_breaks_its_claim(
+    number, claim, old, new, tmp_path, monkeypatch, healthy
+):
+    assert healthy[number][claim], "the claim must hold in the unbroken small run"
+    path = next(p for p in NOTEBOOKS if p.name.startswith(number))
+    broken = broken_copy(path, tmp_path, old, new)
+    entry = run(monkeypatch, broken, tmp_path / "out", smoke=True)
+    assert entry["error"] == ""
+    assert not claims(entry)[claim]
+
+
+def test_cut_network_reaches_kernels(monkeypatch):
+    cut_network(monkeypatch)
+    assert os.environ["PYTHONPATH"].startswith(str(ROOT))
+    code = "import socket; socket.create_connection(('192.0.2.1', 443), timeout=5)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "the tests have no network" in done.stderr

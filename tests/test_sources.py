@@ -1,0 +1,217 @@
+"""The source model is the published one, checked before it is loaded."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import SHARED
+from sklearn.metrics import roc_auc_score
+
+import tlhelpers as tl
+from tlhelpers import sources
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def lite0():
+    return tl.load_source("efficientnet_lite0")
+
+
+@pytest.fixture(scope="module")
+def packed():
+    return torch.load(sources._package_file(), map_location="cpu", weights_only=True)
+
+
+@pytest.fixture(scope="module")
+def photographs():
+    """Sixty cats and sixty dogs at 160 pixels, labels 0 and 1."""
+    folder = SHARED / "cats_dogs"
+    if not folder.is_dir():
+        pytest.skip("the real photographs are for development only: not here")
+    x, y = [], []
+    for label, name in enumerate(("cat", "dog")):
+        paths = sorted((folder / name).iterdir())[:60]
+        x += [tl.to_tensor(tl.read_image(p), 160) for p in paths]
+        y += [label] * len(paths)
+    return torch.stack(x), np.array(y)
+
+
+# --- loading ---------------------------------------------------------------------
+
+
+def test_weights_are_the_published_file_in_order(lite0, packed):
+    ours = lite0.state_dict()
+    assert len(ours) == len(packed)
+    for (name, got), (theirs, wanted) in zip(ours.items(), packed.items()):
+        assert name.rpartition(".")[2] == theirs.rpartition(".")[2]
+        assert got.shape == wanted.shape and torch.equal(got, wanted)
+
+
+def test_loading_reaches_for_no_network(network_attempts):
+    tl.load_source("efficientnet_lite0")
+    assert network_attempts == []
+
+
+def test_damaged_file_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    data = bytearray(sources._package_file().read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "damaged.pth").write_bytes(data)
+    monkeypatch.setattr(torch, "load", lambda *a, **k: pytest.fail("unpacked"))
+    monkeypatch.setattr(sources, "_package_file", lambda: tmp_path / "damaged.pth")
+    with pytest.raises(tl.CourseError, match=r"damaged\.pth is damaged") as caught:
+        tl.load_source("efficientnet_lite0")
+    assert "--force-reinstall" in caught.value.next_step
+
+
+def test_card_names_origin_licence_and_sum(lite0):
+    assert lite0.card["licence"] == "Apache-2.0"
+    assert lite0.card["sha256"] == sources.LITE0_SHA256
+    lite0.card["note"] = "scribbled on"
+    assert "note" not in tl.load_source("efficientnet_lite0").card
+
+
+def test_loaded_network_is_in_eval_mode(lite0):
+    assert not any(m.training for m in lite0.model.modules())
+
+
+def test_random_weights_are_the_same_shape_and_the_same_for_a_seed(lite0):
+    first, again, other = (
+        tl.load_source(pretrained=False, seed=s).state_dict() for s in (1, 1, 2)
+    )
+    key = "conv_stem.weight"
+    assert {k: v.shape for k, v in first.items()} == {
+        k: v.shape for k, v in lite0.state_dict().items()
+    }
+    assert all(torch.equal(first[k], again[k]) for k in first)
+    assert not torch.equal(first[key], other[key])
+    assert not torch.equal(first[key], lite0.state_dict()[key])
+
+
+def test_unknown_name_lists_names_that_work():
+    with pytest.raises(tl.CourseError, match="'resnet34x'") as caught:
+        tl.load_source("resnet34x")
+    assert "efficientnet_lite0" in caught.value.next_step
+    assert "such as resnet34," in caught.value.next_step
+
+
+def test_name_like_no_other_still_gets_an_example():
+    with pytest.raises(tl.CourseError, match="such as resnet34"):
+        tl.load_source("qqqqqq")
+
+
+@pytest.fixture
+def empty_caches(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+
+
+def test_unreachable_hub_is_said_within_seconds(empty_caches, capfd):
+    from huggingface_hub import constants
+
+    offline, start = constants.HF_HUB_OFFLINE, time.perf_counter()
+    with pytest.raises(tl.CourseError, match="'resnet18' could not be fetch") as caught:
+        tl.load_source("resnet18")
+    assert time.perf_counter() - start < 8
+    assert "Check the network" in caught.value.next_step
+    assert constants.HF_HUB_OFFLINE == offline
+    assert "Retrying" not in capfd.readouterr().err
+
+
+def test_missing_package_falls_to_the_hub_and_says_so(monkeypatch, empty_caches):
+    monkeypatch.setattr(sources, "find_spec", lambda name: None)
+    with pytest.raises(tl.CourseError, match="tf_efficientnet_lite0"):
+        tl.load_source("efficientnet_lite0")
+    with pytest.raises(tl.CourseError, match="package .* is missing"):
+        sources._package_file()
+
+
+def test_small_network_by_hand():
+    # Four 3 × 3 convolutions 3 → 2 → 4 → 8 → 16 with batch-norm, then 16 → 5.
+    model = tl.small_cnn(5, width=2)
+    weights = 9 * (3 * 2 + 2 * 4 + 4 * 8 + 8 * 16) + (2 + 4 + 8 + 16) * 3
+    assert tl.count_parameters(model) == weights + 16 * 5 + 5
+    for side in (32, 96):
+        assert model(torch.zeros(2, 3, side, side)).shape == (2, 5)
+
+
+# --- input and output ------------------------------------------------------------
+
+
+def test_normalize_maps_the_pixel_range_onto_minus_one_to_one(lite0):
+    x = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
+    x[1] = 255
+    z = lite0.normalize(x)
+    assert z.dtype == torch.float32 and z.shape == x.shape
+    assert torch.equal(z[0], torch.full((3, 4, 4), -1.0))
+    assert torch.equal(z[1], torch.full((3, 4, 4), 1.0))
+    assert z.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_normalize_treats_each_channel_by_its_own_figures():
+    source = tl.SourceModel("x", "x", None, (0.0, 0.5, 1.0), (1.0, 0.5, 0.25))
+    z = source.normalize(torch.full((1, 3, 1, 1), 255, dtype=torch.uint8))
+    assert z.flatten().tolist() == [1.0, 1.0, 0.0]
+
+
+def test_imagenet_slices_hold_the_domestic_cats_and_the_dogs():
+    names = sources.imagenet_names()
+    assert len(names) == 1000
+    cats, dogs = names[tl.IMAGENET_CATS], names[tl.IMAGENET_DOGS]
+    assert (cats[0], cats[-1], len(cats)) == ("tabby", "Egyptian cat", 5)
+    assert (dogs[0], dogs[-1], len(dogs)) == ("Chihuahua", "Mexican hairless", 118)
+
+
+def cat_dog_auc(source, x, y) -> float:
+    with torch.inference_mode():
+        logits = torch.cat([source.model(source.normalize(b)) for b in x.split(30)])
+    score = logits[:, tl.IMAGENET_DOGS].amax(1) - logits[:, tl.IMAGENET_CATS].amax(1)
+    return roc_auc_score(y, score.numpy())
+
+
+def test_imagenet_logits_tell_real_cats_from_real_dogs(lite0, photographs):
+    assert cat_dog_auc(lite0, *photographs) >= 0.85
+
+
+def test_random_weights_tell_nothing(photographs):
+    x, y = photographs
+    assert cat_dog_auc(tl.load_source(pretrained=False), x[::3], y[::3]) < 0.75
+
+
+def test_answers_are_the_largest_softmax_values_with_their_names(lite0):
+    x = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    with torch.inference_mode():
+        p = lite0.model(lite0.normalize(x)).softmax(1).numpy()
+    tables = lite0.answers(x, top=3)
+    assert len(tables) == 2
+    for row, table in zip(p, tables):
+        best = np.argsort(-row)[:3]
+        np.testing.assert_allclose(table["probability"], row[best], rtol=1e-5)
+        assert table["class"].tolist() == [sources.imagenet_names()[i] for i in best]
+
+
+# --- fastai ----------------------------------------------------------------------
+
+
+def test_fastai_starts_from_the_same_weights_and_normalises_alike(lite0, tiny_images):
+    from fastai.vision.all import ImageDataLoaders, Normalize, Resize, vision_learner
+
+    dls = ImageDataLoaders.from_folder(
+        tiny_images, valid_pct=0.2, seed=0, bs=4, item_tfms=Resize(32), num_workers=0
+    )
+    # Figures that are not the architecture's own show whose are used.
+    source = replace(lite0, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    learn = vision_learner(dls, **source.fastai_arguments())
+    theirs = learn.model[0].model.state_dict()
+    ours = lite0.state_dict()
+    assert set(ours) - set(theirs) == {"classifier.weight", "classifier.bias"}
+    for key, value in theirs.items():
+        assert torch.equal(value.cpu(), ours[key]), key
+    (normalize,) = (t for t in dls.after_batch.fs if isinstance(t, Normalize))
+    assert normalize.mean.flatten().tolist() == pytest.approx(source.mean)
+    assert normalize.std.flatten().tolist() == pytest.approx(source.std)
+    assert lite0.mean == lite0.std == (0.5, 0.5, 0.5)

@@ -1,0 +1,467 @@
+"""Any picture is read or refused in words; splits share nothing; samples nest."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import struct
+
+import numpy as np
+import pytest
+import torch
+from conftest import draw, fill
+from PIL import Image, ImageCms
+
+import tlhelpers as tl
+from tlhelpers import tasks
+from tlhelpers.tasks import ImageSplit, ImageTask, stratified_split
+
+
+def pixels(path) -> np.ndarray:
+    image = tl.read_image(path)
+    assert image.mode == "RGB"
+    return np.asarray(image).astype(int)
+
+
+def names_in(split) -> set[str]:
+    return {p.name for p in split.paths}
+
+
+def splits_of(task) -> dict[str, ImageSplit]:
+    return {"train": task.train, "valid": task.valid, "test": task.test}
+
+
+# --- reading any picture ---------------------------------------------------------
+
+
+def test_cmyk_jpeg_keeps_its_colours(tmp_path):
+    path = tmp_path / "print.jpg"
+    red = Image.new("RGB", (16, 16), (230, 30, 30)).convert("CMYK")
+    red.save(path, quality=95)
+    assert Image.open(path).mode == "CMYK"
+    np.testing.assert_allclose(pixels(path)[8, 8], (230, 30, 30), atol=6)
+
+
+def test_16_bit_png_keeps_its_range_of_grey(tmp_path):
+    path = tmp_path / "scan.png"
+    ramp = np.linspace(1000, 61000, 256).astype(np.uint16).reshape(16, 16)
+    Image.fromarray(ramp).save(path)
+    assert Image.open(path).mode == "I;16"
+    got = pixels(path)
+    np.testing.assert_allclose(got[..., 0], np.arange(256).reshape(16, 16), atol=1)
+    assert (got == got[..., :1]).all()
+
+
+@pytest.mark.parametrize("mode", ["P", "RGBA", "LA"])
+def test_transparency_becomes_white(tmp_path, mode):
+    path = tmp_path / "logo.png"
+    image = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    image.paste((10, 10, 10, 255), (4, 0, 8, 8))
+    if mode == "P":
+        flat = Image.new("P", (8, 8), 0)
+        flat.putpalette([0, 0, 0, 10, 10, 10])
+        flat.paste(1, (4, 0, 8, 8))
+        flat.save(path, transparency=0)
+    else:
+        image.convert(mode).save(path)
+    assert Image.open(path).mode == mode
+    assert pixels(path)[4, 1].tolist() == [255, 255, 255]
+    assert pixels(path)[4, 6].tolist() == [10, 10, 10]
+
+
+def test_half_transparent_is_mixed_with_white(tmp_path):
+    Image.new("RGBA", (4, 4), (0, 0, 0, 128)).save(tmp_path / "half.png")
+    np.testing.assert_allclose(pixels(tmp_path / "half.png")[2, 2], 127, atol=1)
+
+
+def test_animation_gives_its_first_frame(tmp_path):
+    frames = [Image.new("RGB", (8, 8), c) for c in ("red", "lime", "blue")]
+    path = tmp_path / "wave.gif"
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    assert Image.open(path).n_frames == 3
+    assert pixels(path)[4, 4].tolist() == [255, 0, 0]
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    upright = np.zeros((20, 40, 3), dtype=np.uint8)
+    upright[:, 30:] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    lying = Image.fromarray(np.rot90(upright).copy())
+    path = tmp_path / "phone.jpg"
+    lying.save(path, exif=exif, quality=95)
+    assert Image.open(path).size == (20, 40)
+    np.testing.assert_allclose(pixels(path), upright, atol=12)
+
+
+def truncated(path):
+    whole = io.BytesIO()
+    draw("disc", 1, 64).save(whole, "JPEG")
+    path.write_bytes(whole.getvalue()[:700])
+
+
+def renamed_text(path):
+    path.write_text("Dear diary, today I am a picture.")
+
+
+@pytest.mark.parametrize("damage", [truncated, renamed_text, lambda p: p.touch()])
+def test_broken_picture_is_refused_by_name(tmp_path, damage):
+    path = tmp_path / "broken.jpg"
+    damage(path)
+    with pytest.raises(tl.CourseError, match=r"broken\.jpg cannot be read") as caught:
+        tl.read_image(path)
+    assert "JPEG or PNG" in caught.value.next_step
+
+
+def test_missing_picture_is_refused_by_name(tmp_path):
+    with pytest.raises(tl.CourseError, match=r"no picture .*gone\.png"):
+        tl.read_image(tmp_path / "gone.png")
+
+
+def test_folder_is_no_picture(tmp_path):
+    with pytest.raises(tl.CourseError, match="cannot be read"):
+        tl.read_image(tmp_path)
+
+
+def test_picture_without_a_file_name_is_called_the_picture():
+    with pytest.raises(tl.CourseError, match="^The picture cannot be read"):
+        tl.read_image(io.BytesIO(b"no picture"))
+
+
+def test_size_limit_is_checked_before_decoding(tmp_path, monkeypatch):
+    monkeypatch.setattr(tasks, "MAX_PIXELS", 100)
+    decoded = []
+    monkeypatch.setattr(Image.Image, "load", lambda self: decoded.append(self))
+    Image.new("RGB", (10, 11)).save(tmp_path / "big.bmp")
+    decoded.clear()
+    with pytest.raises(tl.CourseError, match="10 × 11 pixels"):
+        tl.read_image(tmp_path / "big.bmp")
+    assert decoded == []
+
+
+def test_size_limit_itself_is_allowed(tmp_path, monkeypatch):
+    monkeypatch.setattr(tasks, "MAX_PIXELS", 100)
+    Image.new("RGB", (10, 10)).save(tmp_path / "just.png")
+    assert tl.read_image(tmp_path / "just.png").size == (10, 10)
+
+
+def test_decompression_bomb_is_refused(tmp_path):
+    head = b"BM" + struct.pack("<IHHI", 54, 0, 0, 54)
+    size = struct.pack("<IiiHHIIiiII", 40, 30_000, 30_000, 1, 24, 0, 0, 0, 0, 0, 0)
+    (tmp_path / "bomb.bmp").write_bytes(head + size)
+    with pytest.raises(tl.CourseError, match="too large"):
+        tl.read_image(tmp_path / "bomb.bmp")
+
+
+def test_damaged_bytes_are_read_or_refused_but_never_crash():
+    rng, outcomes = np.random.default_rng(0), {"read": 0, "refused": 0}
+    for kind in ("JPEG", "PNG", "GIF", "BMP", "WEBP"):
+        whole = io.BytesIO()
+        draw("disc", 2, 24).save(whole, kind)
+        for _ in range(60):
+            data = np.frombuffer(whole.getvalue(), np.uint8).copy()
+            data[rng.integers(0, min(len(data), 300), size=2)] = rng.integers(0, 256, 2)
+            data = (
+                data[: rng.integers(1, len(data) + 1)] if rng.random() < 0.5 else data
+            )
+            try:
+                assert tl.read_image(io.BytesIO(data.tobytes())).mode == "RGB"
+                outcomes["read"] += 1
+            except tl.CourseError:
+                outcomes["refused"] += 1
+    assert min(outcomes.values()) > 20
+
+
+def test_colour_profile_does_not_disturb_reading(tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "icc.png", icc_profile=profile)
+    assert pixels(tmp_path / "icc.png")[1, 1].tolist() == [255, 0, 0]
+
+
+# --- tensors ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(60, 40), (40, 60), (33, 33)])
+def test_to_tensor_is_pils_scaled_centre_crop(shape):
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(0, 256, (*shape[::-1], 3), dtype=np.uint8))
+    left = (image.width - min(shape)) // 2
+    top = (image.height - min(shape)) // 2
+    box = (left, top, left + min(shape), top + min(shape))
+    crop = image.resize((16, 16), Image.Resampling.BICUBIC, box=box)
+    got = tl.to_tensor(image, 16)
+    assert (got.shape, got.dtype) == ((3, 16, 16), torch.uint8)
+    assert np.array_equal(got.permute(1, 2, 0).numpy(), np.asarray(crop))
+
+
+def test_tensors_holds_each_picture_beside_its_label(tiny_images):
+    split = tl.from_folder(tiny_images).test
+    x, y = split.tensors(24)
+    assert x.shape == (len(split), 3, 24, 24) and x.dtype == torch.uint8
+    assert y.dtype == torch.int64 and y.tolist() == split.labels.tolist()
+    for row, (image, label) in zip(x, split):
+        assert torch.equal(row, tl.to_tensor(image, 24))
+        # Discs (label 0) are red, squares blue: the label belongs to the picture.
+        assert (row[0, 12, 12] > row[2, 12, 12]) == (label == 0)
+
+
+def test_take_keeps_the_order_asked_for(tiny_images):
+    split = tl.from_folder(tiny_images).train
+    taken = split.take([3, 0])
+    assert taken.paths == (split.paths[3], split.paths[0])
+    assert taken.labels.tolist() == split.labels[[3, 0]].tolist()
+
+
+# --- from_folder: what it refuses ------------------------------------------------
+
+
+def test_missing_folder_is_refused(tmp_path):
+    with pytest.raises(tl.CourseError, match="There is no folder"):
+        tl.from_folder(tmp_path / "nowhere")
+
+
+def test_file_instead_of_a_folder_is_refused(tmp_path):
+    (tmp_path / "pets.zip").touch()
+    with pytest.raises(tl.CourseError, match="is a file, not a folder"):
+        tl.from_folder(tmp_path / "pets.zip")
+
+
+def test_empty_folder_is_refused(tmp_path):
+    with pytest.raises(tl.CourseError, match="is empty") as caught:
+        tl.from_folder(tmp_path)
+    assert "one sub-folder per class" in caught.value.next_step
+
+
+def test_pictures_without_class_folders_are_refused(tmp_path):
+    fill(tmp_path, "disc", range(6))
+    with pytest.raises(tl.CourseError, match="no class with pictures"):
+        tl.from_folder(tmp_path)
+
+
+def test_single_class_is_refused_by_name(tmp_path):
+    fill(tmp_path / "disc", "disc", range(6))
+    with pytest.raises(tl.CourseError, match="only one class, 'disc'"):
+        tl.from_folder(tmp_path)
+
+
+def test_class_with_too_few_pictures_is_named_with_its_count(tiny_images):
+    fill(tiny_images / "dot", "dot", range(4))
+    with pytest.raises(tl.CourseError, match="'dot' has 4") as caught:
+        tl.from_folder(tiny_images)
+    assert "'disc'" not in str(caught.value) and "at least 5" in str(caught.value)
+
+
+def test_class_whose_pictures_are_all_broken_does_not_vanish(tiny_images):
+    (tiny_images / "dot").mkdir()
+    for i in range(6):
+        (tiny_images / "dot" / f"{i}.jpg").write_text(f"broken {i}")
+    with pytest.raises(tl.CourseError, match="'dot' has 0.*skipped 6 unreadable"):
+        tl.from_folder(tiny_images)
+
+
+def test_given_split_without_a_class_is_refused(tmp_path):
+    for i, part in enumerate(("train", "valid", "test")):
+        fill(tmp_path / part / "disc", "disc", range(6 * i, 6 * i + 6))
+    fill(tmp_path / "train" / "square", "square", range(6))
+    with pytest.raises(tl.CourseError, match="'valid' has no picture of 'square'"):
+        tl.from_folder(tmp_path)
+
+
+# --- from_folder: what it passes over --------------------------------------------
+
+
+def test_other_files_are_passed_over_and_counted(tiny_images):
+    for name in ("notes.txt", "Thumbs.db"):
+        (tiny_images / "disc" / name).write_text("no picture")
+    (tiny_images / "disc" / ".DS_Store").write_text("not even counted")
+    (tiny_images / "README.md").write_text("beside the classes")
+    task = tl.from_folder(tiny_images)
+    assert sum(map(len, splits_of(task).values())) == 30
+    assert "passed over 2 files" in str(task)
+
+
+def test_broken_picture_is_skipped_named_and_counted(tiny_images):
+    (tiny_images / "disc" / "bad.jpg").write_text("no picture")
+    task = tl.from_folder(tiny_images)
+    assert sum(map(len, splits_of(task).values())) == 30
+    assert "skipped 1 unreadable: disc/bad.jpg (not a picture format)" in str(task)
+
+
+def test_of_exact_copies_one_is_kept(tiny_images):
+    original = tiny_images / "disc" / "disc_000.png"
+    for i in range(3):
+        shutil.copy(original, tiny_images / "disc" / f"copy_{i}.png")
+    task = tl.from_folder(tiny_images)
+    contents = [p.read_bytes() for s in splits_of(task).values() for p in s.paths]
+    assert contents.count(original.read_bytes()) == 1
+    assert len(contents) == 30
+    assert "left out 3 exact copies" in str(task)
+
+
+def test_clean_folder_needs_no_remark(tiny_images):
+    assert tl.from_folder(tiny_images).card["remarks"] == []
+
+
+# --- from_folder: how it splits --------------------------------------------------
+
+
+def test_class_names_are_sorted_and_label_the_pictures(tiny_images):
+    task = tl.from_folder(tiny_images)
+    assert task.class_names == ("disc", "square") and task.n_classes == 2
+    for split in splits_of(task).values():
+        assert split.labels.dtype == np.int64
+        for path, label in zip(split.paths, split.labels):
+            assert path.parent.name == task.class_names[label]
+
+
+def test_no_picture_stands_in_two_splits_and_none_is_lost(tiny_images):
+    task = tl.from_folder(tiny_images)
+    listed = [p for s in splits_of(task).values() for p in s.paths]
+    assert len(listed) == len(set(listed)) == 30
+    assert set(listed) == set(tiny_images.glob("*/*.png"))
+
+
+def test_each_class_is_split_in_the_same_shares(tiny_images):
+    task = tl.from_folder(tiny_images, valid=0.2, test=0.3)
+    counts = {k: np.bincount(s.labels).tolist() for k, s in splits_of(task).items()}
+    assert counts == {"train": [10, 5], "valid": [4, 2], "test": [6, 3]}
+
+
+def test_seed_decides_the_split(tiny_images):
+    first, again, other = (tl.from_folder(tiny_images, seed=s) for s in (1, 1, 2))
+    assert names_in(first.test) == names_in(again.test)
+    assert names_in(first.train) == names_in(again.train)
+    assert names_in(first.test) != names_in(other.test)
+
+
+@pytest.mark.parametrize("valid_name", ["valid", "val", "Valid"])
+def test_given_splits_are_respected(tmp_path, valid_name):
+    spans = {"train": range(8), valid_name: range(8, 11), "test": range(11, 16)}
+    for part, numbers in spans.items():
+        for kind in ("disc", "square"):
+            fill(tmp_path / part / kind, kind, numbers)
+    task = tl.from_folder(tmp_path)
+    assert task.class_names == ("disc", "square")
+    for split, folder in zip(splits_of(task).values(), spans):
+        assert {p.parent.parent.name for p in split.paths} == {folder}
+        assert len(split) == 2 * len(spans[folder])
+
+
+def test_valid_is_carved_from_train_where_only_test_is_given(tmp_path):
+    for kind in ("disc", "square"):
+        fill(tmp_path / "train" / kind, kind, range(10))
+        fill(tmp_path / "test" / kind, kind, range(10, 16))
+    task = tl.from_folder(tmp_path)
+    assert {p.parent.parent.name for p in task.test.paths} == {"test"}
+    assert {p.parent.parent.name for p in task.valid.paths} == {"train"}
+    counts = [np.bincount(s.labels).tolist() for s in splits_of(task).values()]
+    assert counts == [[8, 8], [2, 2], [6, 6]]
+
+
+def test_copy_of_a_test_picture_is_left_out_of_train(tmp_path):
+    for kind in ("disc", "square"):
+        fill(tmp_path / "train" / kind, kind, range(10))
+        fill(tmp_path / "test" / kind, kind, range(9, 15))
+    task = tl.from_folder(tmp_path)
+    assert len(task.test) == 12 and len(task.train) + len(task.valid) == 18
+
+
+def test_splitting_anew_is_said_where_the_folders_name_no_test(tmp_path):
+    for kind in ("disc", "square"):
+        fill(tmp_path / "train" / kind, kind, range(8))
+        fill(tmp_path / "val" / kind, kind, range(8, 16))
+    task = tl.from_folder(tmp_path)
+    assert task.class_names == ("disc", "square")
+    assert min(map(len, splits_of(task).values())) >= 4
+    assert "split anew" in str(task)
+
+
+def test_smallest_folder_that_is_allowed_fills_every_split(tmp_path):
+    for kind in ("disc", "square"):
+        fill(tmp_path / kind, kind, range(tasks.MIN_PER_CLASS))
+    task = tl.from_folder(tmp_path)
+    for split in splits_of(task).values():
+        assert set(split.labels) == {0, 1}
+
+
+def test_stratified_split_gives_no_test_where_none_is_wanted():
+    part = stratified_split(np.repeat([0, 1], 10), seed=0, valid=0.2, test=0.0)
+    assert sorted(set(part)) == ["train", "valid"]
+    assert (part == "valid").sum() == 4
+
+
+def test_large_folder_is_limited_at_random_and_says_so(tiny_images):
+    first, again, other = (
+        tl.from_folder(tiny_images, limit=12, seed=s) for s in (0, 0, 1)
+    )
+    kept = [
+        {p.name for s in splits_of(task).values() for p in s.paths}
+        for task in (first, again, other)
+    ]
+    assert kept[0] == kept[1] != kept[2]
+    assert len(kept[0]) == 12 + 10
+    assert "disc: 12 of 20" in str(first) and "square:" not in str(first)
+
+
+# --- samples ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def task():
+    """Thirty pictures of class 0, twenty of class 1, twelve of class 2."""
+    labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [30, 20, 12]))
+    split = ImageSplit(tuple(f"{i}.png" for i in range(62)), labels)
+    return ImageTask("toy", ("a", "b", "c"), split, split.take([0]), split.take([1]))
+
+
+@pytest.mark.parametrize("n", [1, 5, 12])
+def test_sample_has_n_of_each_class_with_their_own_labels(task, n):
+    small = task.sample(n, seed=3)
+    assert np.bincount(small.train.labels).tolist() == [n, n, n]
+    assert len(set(small.train.paths)) == 3 * n
+    truth = dict(zip(task.train.paths, task.train.labels))
+    assert [truth[p] for p in small.train.paths] == small.train.labels.tolist()
+
+
+def test_sample_leaves_the_other_splits_alone(task):
+    small = task.sample(2)
+    assert small.valid is task.valid and small.test is task.test
+    assert len(task.train) == 62
+
+
+def test_smaller_sample_is_contained_in_the_larger(task):
+    sizes = [set(task.sample(n, seed=5).train.paths) for n in (1, 4, 9, 12)]
+    assert all(small < large for small, large in zip(sizes, sizes[1:]))
+
+
+def test_seed_decides_the_sample(task):
+    first, again, other = (task.sample(4, seed=s).train.paths for s in (0, 0, 1))
+    assert first == again
+    assert set(first) != set(other)
+
+
+@pytest.mark.parametrize("n", [0, 13])
+def test_sample_beyond_the_smallest_class_is_refused(task, n):
+    assert task.smallest_class == 12
+    with pytest.raises(tl.CourseError, match=f"{n} pictures.*has 12") as caught:
+        task.sample(n)
+    assert caught.value.next_step == "Ask for 1 to 12."
+
+
+def test_rows_are_the_rows_of_the_sample(task):
+    rows = task.rows(3, seed=4)
+    assert [task.train.paths[i] for i in rows] == [*task.sample(3, seed=4).train.paths]
+
+
+def test_frame_lists_train_and_valid_by_class_name(tiny_images):
+    task = tl.from_folder(tiny_images)
+    frame = tl.from_folder(tiny_images).to_frame()
+    assert list(frame.columns) == ["path", "label", "is_valid"]
+    assert frame.path[~frame.is_valid].tolist() == list(task.train.paths)
+    assert frame.path[frame.is_valid].tolist() == list(task.valid.paths)
+    assert all(p.parent.name == label for p, label in zip(frame.path, frame.label))
+
+
+def test_task_prints_its_counts(task):
+    assert "train 62 · valid 1 · test 1" in str(task)
+    assert "3 classes (a, b, c)" in str(task)

@@ -1,0 +1,113 @@
+"""The slider asks about the right picture; a bad upload gets words, not a crash."""
+
+from __future__ import annotations
+
+import io
+from datetime import datetime, timezone
+
+import ipywidgets
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from conftest import draw
+
+import tlhelpers as tl
+from tlhelpers import widgets
+
+
+@pytest.fixture(autouse=True)
+def closed_figures(monkeypatch):
+    matplotlib.use("Agg")
+    monkeypatch.setattr(plt, "show", lambda *a, **k: None)
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def explorer():
+    """Slider, upload button, the pictures, and what the network was asked."""
+    images, asked = [draw("disc", i, 24) for i in range(4)], []
+
+    def predict(batch):
+        asked.extend(batch)
+        return np.array([[0.25, 0.75]] * len(batch))
+
+    box = tl.explore_predictions(predict, images, ["cat", "dog"])
+    slider, upload = box.children[0].children
+    return slider, upload, images, asked
+
+
+def uploaded(content: bytes):
+    entry = {
+        "name": "mine.jpg",
+        "type": "image/jpeg",
+        "size": len(content),
+        "content": memoryview(content),
+        "last_modified": datetime.now(timezone.utc),
+    }
+    return (entry,)
+
+
+def as_bytes(image) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def test_explorer_is_a_slider_an_upload_button_and_a_screen(explorer):
+    slider, upload, images, asked = explorer
+    assert isinstance(slider, ipywidgets.IntSlider)
+    assert (slider.min, slider.max) == (0, 3)
+    assert isinstance(upload, ipywidgets.FileUpload) and not upload.multiple
+    assert asked == [images[0]]
+
+
+def test_slider_asks_about_the_picture_it_stands_on(explorer):
+    slider, _, images, asked = explorer
+    for i in (2, 3, 1):
+        slider.value = i
+        assert asked[-1] is images[i]
+        ax = plt.gcf().axes[0]
+        shown = ax.child_axes[0].images[0].get_array()
+        assert np.array_equal(shown, np.asarray(images[i]))
+
+
+def test_uploaded_picture_is_predicted(explorer):
+    _, upload, _, asked = explorer
+    mine = draw("square", 9, 24)
+    upload.value = uploaded(as_bytes(mine))
+    assert len(asked) == 2
+    assert np.array_equal(np.asarray(asked[-1]), np.asarray(mine))
+
+
+def test_broken_upload_gets_words_and_the_explorer_lives_on(explorer, capsys):
+    slider, upload, images, asked = explorer
+    upload.value = uploaded(b"this is a letter")
+    said = capsys.readouterr().out
+    assert "✘ The picture cannot be read as a picture" in said
+    assert "save it again as JPEG or PNG" in said
+    assert len(asked) == 1
+    slider.value = 2
+    assert asked[-1] is images[2]
+
+
+def test_cleared_upload_is_no_error(explorer):
+    _, upload, _, asked = explorer
+    upload.value = uploaded(as_bytes(draw("square", 9, 24)))
+    upload.value = ()
+    assert len(asked) == 2
+
+
+def test_upload_of_ipywidgets_7_is_understood():
+    assert widgets._content({"mine.jpg": {"content": b"abc"}}) == b"abc"
+    assert widgets._content(uploaded(b"abc")) == b"abc"
+
+
+def test_static_twin_names_class_and_probability():
+    image = draw("disc", 0, 24)
+    ax = widgets.plot_prediction(image, np.array([0.125, 0.875]), ["cat", "dog"])
+    assert ax.child_axes[0].get_title() == "dog\n0.88"
+    assert ax.figure.alt_text == "A picture predicted as dog with 0.88."
+    _, given = plt.subplots()
+    assert widgets.plot_prediction(image, np.array([1, 0]), "ab", ax=given) is given
