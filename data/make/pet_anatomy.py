@@ -143,6 +143,9 @@ PATTERNS = {
 
 # ---------------------------------------------------------------- heads
 
+IRISES = {"amber": (206, 156, 52), "green": (130, 174, 84), "blue": (110, 160, 204),
+          "brown": (112, 72, 42), "dark": (44, 30, 26)}
+NOSES = {"black": (40, 33, 35), "brown": (104, 70, 60), "pink": (204, 126, 120)}
 
 @dataclass(frozen=True)
 class Head:
@@ -154,9 +157,8 @@ class Head:
     breed: Breed
     coat: Coat
     turn: float  # 0 = towards the viewer, 1 = profile, in the pen's x direction
-    ears: str
+    face: dict[str, str]  # the picture's attributes: ears, eyes, whiskers, nose ...
     iris: Colour
-    pupil: float  # width of a cat's pupil, as a share of the eye
 
     def part(self, shapes: list[Array], name: str, **kwargs: float) -> None:
         """Paint shapes of this head in the coat's colour for ``name``."""
@@ -195,11 +197,11 @@ def ear_shape(label: str, kind: str, tall: float) -> tuple[list, list]:
 
 def draw_ears(head: Head, in_front: bool) -> None:
     """Draw the pair of ears, if this kind lies on that side of the skull."""
-    if (head.ears in ("folded", "drooping")) != in_front:
+    if (head.face["ears"] in ("folded", "drooping")) != in_front:
         return
     tall = head.canvas.rng.uniform(0.9, 1.1)
-    outer, inner = ear_shape(head.label, head.ears, tall)
-    shrink = 1 - (0.12 if head.ears == "drooping" else 0.35) * head.turn
+    outer, inner = ear_shape(head.label, head.face["ears"], tall)
+    shrink = 1 - (0.12 if head.face["ears"] == "drooping" else 0.35) * head.turn
     for side in (-1, 1):
         near = shrink if side > 0 else 1.0
         place = np.array([side * near * head.breed.width, 1.0])
@@ -209,70 +211,72 @@ def draw_ears(head: Head, in_front: bool) -> None:
         if inner:
             pink = mix(head.coat.pale, (214, 150, 138), 0.6) * 0.86
             head.flat([curve(inner) * place + shift], pink, relief=0.3, fur=0.3)
-        elif head.ears == "folded":
+        elif head.face["ears"] == "folded":
             crease = [np.array(outer[i]) * place + shift for i in (1, 2)]
             head.canvas.line(crease, head.pen, head.coat.dark * 0.9, 0.03)
 
 
 def draw_eyes(head: Head, gap: float, y: float) -> None:
     """Draw the visible eyes; the far one is narrower, and hidden in profile."""
-    tilt = 0.28 if head.label == "cat" else 0.0
+    size = head.breed.eye * head.canvas.rng.uniform(0.85, 1.2)
+    size *= 1.12 if head.label == "cat" else 0.88
+    shine = head.canvas.rng.random() < 0.7
     for side in (-1, 1):
         far = head.turn if side > 0 else 0.0
         if far > 0.62 and head.label == "dog":
             continue
         x = side * gap * (1 - 0.25 * head.turn) + 0.40 * head.turn
-        draw_eye(head, x, y, 1 - 0.5 * far, -side * tilt)
+        draw_eye(head, (x, y), (size, 1 - 0.5 * far), -side, shine)
 
 
-def draw_eye(head: Head, x: float, y: float, narrow: float, tilt: float) -> None:
-    """Draw one eye: almond and bright for cats, round and dark for dogs."""
-    cat, size = head.label == "cat", head.breed.eye
-    rx, ry = (0.205 * size, 0.165 * size) if cat else (0.135 * size, 0.135 * size)
-    rx *= narrow
-    look = 0.03 * head.turn
-    head.flat([ellipse(x, y, rx + 0.05, ry + 0.045, tilt)], (36, 28, 28))
-    head.flat([ellipse(x, y, rx, ry, tilt)], head.iris, relief=0.35)
-    if cat:
-        head.flat([ellipse(x + look, y, rx * head.pupil, ry * 0.95)], (18, 14, 18))
-    else:
-        head.flat([ellipse(x + look, y, rx * 0.66, ry * 0.66)], (20, 14, 14))
-    glint = 0.32 * ry
-    head.flat([ellipse(x - 0.3 * rx, y - 0.4 * ry, glint, glint)], (250, 250, 250))
+def draw_eye(head: Head, at: tuple, size: tuple, side: int, shine: bool) -> None:
+    """Draw one eye: almond or round, bright or dark."""
+    x, y = at[0] + 0.03 * head.turn, at[1]
+    shape, colour = head.face["eyes"], head.face["iris"]
+    rx, ry = (0.19, 0.145) if shape == "almond" else (0.155, 0.155)
+    rx, ry, tilt = rx * size[0] * size[1], ry * size[0], 0.0
+    if shape == "almond":
+        tilt = 0.28 * side
+    head.flat([ellipse(*at, rx + 0.05, ry + 0.045, tilt)], (36, 28, 28))
+    head.flat([ellipse(*at, rx, ry, tilt)], head.iris, relief=0.35)
+    wide = 0.3 if head.face["pupil"] == "slit" else 0.64
+    if colour != "dark":
+        head.flat([ellipse(x, y, ry * wide, ry * max(wide, 0.7))], (18, 14, 18))
+    if shine:
+        glint = 0.32 * ry
+        head.flat([ellipse(at[0] - 0.3 * rx, y - 0.4 * ry, glint, glint)],
+                  (250, 250, 250))
 
 
 def draw_cat_face(head: Head) -> None:
     """Draw eyes, a short muzzle with a small nose, mouth and whiskers."""
     turn, long = head.turn, head.breed.muzzle
-    x, rng = 0.46 * turn + long * turn, head.canvas.rng
+    x = 0.46 * turn + long * turn
     draw_eyes(head, 0.43, -0.06)
     bridge = [(0.34 * turn, -0.25), (x, 0.2)]
     head.part(limb(bridge, [0.1, 0.14]), "blaze", relief=0.12)
     pads = [ellipse(x + s * 0.17, 0.43, 0.23, 0.18) for s in (-1, 1)]
     head.part([*pads, ellipse(x, 0.58, 0.17, 0.14)], "muzzle", contact=0.15)
     nose = [(x - 0.12, 0.22), (x + 0.12, 0.22), (x + 0.03, 0.33), (x - 0.03, 0.33)]
-    pink = rng.random() < 0.6
-    skin = (206, 128, 120) if pink else (84, 62, 62)
-    head.flat([curve(nose)], skin, relief=0.3)
+    head.flat([curve(nose)], NOSES[head.face["nose"]], relief=0.3)
     ink = (70, 48, 46)
     for s in (-1, 1):
         smile = [(x, 0.34), (x + s * 0.03, 0.45), (x + s * 0.14, 0.5),
                  (x + s * 0.24, 0.45)]
         head.canvas.line(smile, head.pen, ink, 0.018)
-    draw_whiskers(head, x)
+    draw_whiskers(head, x, 0.40)
 
 
-def draw_whiskers(head: Head, x: float) -> None:
-    """Draw three fine whiskers on each side, on most cats."""
+def draw_whiskers(head: Head, x: float, top: float) -> None:
+    """Draw three fine whiskers on each side, if the animal shows any."""
     rng = head.canvas.rng
-    if rng.random() < 0.15:
+    if head.face["whiskers"] == "none":
         return
-    pale = float(np.mean(head.coat.of("muzzle"))) < 150
-    colour = (244, 242, 238) if pale else (250, 248, 244)
+    colour = (248, 246, 242) if head.face["whiskers"] == "pale" else (58, 48, 46)
     for s in (-1, 1):
         for k in range(3):
             reach, drop = rng.uniform(0.75, 1.0), (k - 1) * 0.15 + rng.normal(0, 0.03)
-            y = 0.40 + 0.05 * k
+            y = top + 0.05 * k
             path = [(x + s * 0.22, y), (x + s * (0.22 + reach / 2), y + drop * 0.4),
                     (x + s * (0.22 + reach), y + drop + 0.06)]
             head.canvas.line(path, head.pen, colour, 0.012)
@@ -288,13 +292,14 @@ def draw_dog_face(head: Head) -> None:
     draw_eyes(head, 0.35, -0.16)
     bridge = [(0.2 * turn, -0.55), (0.24 * turn, -0.1), root]
     head.part(limb(bridge, [0.06, 0.1, 0.2]), "blaze", relief=0.1)
-    if head.canvas.rng.random() < 0.4:
+    if head.face["tongue"] == "out":
         draw_tongue(head, tip_x, tip_y)
     jaw = limb([(0.3 * turn, 0.42), (tip_x * 0.86, tip_y + 0.2)], [0.36, 0.2])
     head.part(jaw, "muzzle", relief=0.3)
     snout = limb([root, (tip_x, tip_y)], [wide * 0.9, wide * (1 - 0.28 * long)])
     head.part(snout, "muzzle", contact=0.12, relief=0.42)
     draw_dog_nose(head, tip_x, tip_y, wide * (1 - 0.28 * long))
+    draw_whiskers(head, tip_x, tip_y + 0.02)
 
 
 def draw_tongue(head: Head, x: float, y: float) -> None:
@@ -312,7 +317,8 @@ def draw_dog_nose(head: Head, x: float, y: float, wide: float) -> None:
     shape = [(-0.21, -0.07), (0, -0.12), (0.21, -0.07), (0.13, 0.09), (0, 0.14),
              (-0.13, 0.09)]
     narrow = np.array([1 - 0.25 * head.turn, 1.0]) * 1.05
-    head.flat([curve(shape) * narrow + (nose_x, nose_y)], ink, relief=0.5)
+    head.flat([curve(shape) * narrow + (nose_x, nose_y)],
+              NOSES[head.face["nose"]], relief=0.5)
     head.flat([ellipse(nose_x - 0.05, nose_y - 0.05, 0.06, 0.025)], (150, 146, 150))
     low = y + 0.62 * wide
     head.canvas.line([(nose_x, nose_y + 0.1), (nose_x, low)], head.pen, ink, 0.02)

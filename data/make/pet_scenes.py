@@ -51,6 +51,8 @@ LIGHTS = {
     "dim": (0.68, 0.67, 0.7),
     "evening": (0.86, 0.70, 0.62),
 }
+BEADS = ((206, 156, 52), (130, 174, 84), (110, 160, 204), (112, 72, 42),
+         (230, 230, 226))
 LIGHT_ODDS = (0.36, 0.18, 0.15, 0.12, 0.11, 0.08)
 OCCLUSIONS = ("none", "grass", "fence", "cushion", "ball", "edge")
 OCCLUSION_ODDS = (0.80, 0.05, 0.03, 0.04, 0.04, 0.04)
@@ -216,6 +218,37 @@ CLUTTER = {
     "lamp": clutter_lamp, "plant": clutter_plant, "sofa": clutter_sofa,
     "stone": clutter_stone, "tree": clutter_tree, "window": clutter_window,
 }
+
+
+def draw_toys(canvas: Canvas) -> None:
+    """Scatter beads, buttons and strings that look like eyes, noses and whiskers."""
+    rng = canvas.rng
+    for x, y in rng.uniform((0, 0.1), 1, (int(rng.integers(1, 6)), 2)):
+        draw_bead(canvas, x, y, rng.uniform(0.025, 0.06))
+    for x, y in rng.uniform(0, 1, (int(rng.integers(0, 4)), 2)):
+        angle = rng.uniform(0, 2 * np.pi)
+        half = 0.125 * np.array([np.cos(angle), np.sin(angle)])
+        bend = half + rng.normal(0, 0.02, 2)
+        colour = (246, 242, 236) if rng.random() < 0.6 else (70, 58, 50)
+        path = [(x, y) + k for k in (0 * half, bend, 2 * half)]
+        canvas.line(path, canvas.scene_pen, colour, 0.004)
+
+
+def draw_bead(canvas: Canvas, x: float, y: float, r: float) -> None:
+    """Draw a glass bead with a dark rim, a dark button or a plain ball."""
+    rng, pen = canvas.rng, canvas.scene_pen
+    glass = BEADS[int(rng.integers(len(BEADS)))]
+    kind = str(rng.choice(("bead", "button", "ball")))
+    rim = glass if kind == "ball" else (36, 28, 28)
+    canvas.paint([ellipse(x, y, r * 1.25, r * 1.2)], pen, rim)
+    if kind != "ball":
+        inside = glass if kind == "bead" else (50, 36, 30)
+        canvas.paint([ellipse(x, y, r, r * 0.9)], pen, inside, relief=0.35)
+    if kind == "bead":
+        canvas.paint([ellipse(x, y, r * 0.5, r * 0.7)], pen, (18, 14, 18))
+    glint = 0.25 * r
+    canvas.paint([ellipse(x - 0.3 * r, y - 0.4 * r, glint, glint)], pen,
+                 (250, 250, 250))
 
 
 # ---------------------------------------------------------------- in front, and light
