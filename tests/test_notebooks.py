@@ -212,8 +212,8 @@ SABOTAGE = [
     (
         "00",
         "the pre-trained model beats training from scratch by 15 points or more",
-        "(tl.extract_features(source, few_x), few_y)",
-        "(tl.extract_features(source, few_x), 1 - few_y)",
+        "fit(few_features, few_y)",
+        "fit(few_features, 1 - few_y)",
     ),
     (
         "01",
@@ -223,7 +223,7 @@ SABOTAGE = [
     ),
     (
         "01",
-        "with few labels, fine-tuning is better when batch-norm stands still",
+        "with few labels, still batch-norm is better by 5 points or more",
         "layer.eval()",
         "layer.train()",
     ),

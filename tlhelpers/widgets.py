@@ -40,6 +40,7 @@ def explore_predictions(
     """
     import ipywidgets as w
     import matplotlib.pyplot as plt
+    from IPython.display import display
 
     slider = w.IntSlider(0, 0, len(images) - 1, description="picture")
     upload = w.FileUpload(accept="image/*", multiple=False, description="your own")
@@ -48,8 +49,10 @@ def explore_predictions(
     def show(image: Image.Image) -> None:
         screen.clear_output(wait=True)
         with screen:
-            plot_prediction(image, predict([image])[0], class_names)
-            plt.show()
+            figure = plot_prediction(image, predict([image])[0], class_names).figure
+            # Shown alone: plt.show would draw the cell's other figures in here, too.
+            display(figure)
+            plt.close(figure)
 
     def show_upload(change: dict) -> None:
         screen.clear_output(wait=True)

@@ -1,0 +1,81 @@
+"""Measure the promises of the course and write docs/benchmarks.md: `make bench`.
+
+Times depend on the machine and its other work, so they are measured here and not
+tested; what must hold everywhere is tested in the suite.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MEMORY = """
+import psutil, sys, torch, tlhelpers as tl
+source = tl.load_source()
+x = torch.randint(0, 256, (int(sys.argv[1]), 3, 96, 96), dtype=torch.uint8)
+tl.extract_features(source, x[:64])
+before = psutil.Process().memory_info().rss
+tl.extract_features(source, x)
+print((psutil.Process().memory_info().rss - before) / 2**20)
+"""
+
+
+def import_seconds() -> float:
+    """Return the best of five times of `import tlhelpers` over a bare start."""
+
+    def best(code: str) -> float:
+        times = []
+        for _ in range(5):
+            began = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True)
+            times.append(time.perf_counter() - began)
+        return min(times)
+
+    return best("import tlhelpers") - best("pass")
+
+
+def extraction_mb(n: int) -> float:
+    """Return by how much extracting features of n pictures enlarges a process."""
+    command = [sys.executable, "-c", MEMORY, str(n)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(done.stdout)
+
+
+def course_rows() -> list[str]:
+    """Return the last run of the course, if there is one."""
+    path = ROOT / "build" / "course" / "results.json"
+    if not path.is_file():
+        return []
+    notebooks = json.loads(path.read_text(encoding="utf-8"))["notebooks"]
+    minutes = sum(n["seconds"] for n in notebooks) / 60
+    peak = max(n["peak_rss_mb"] for n in notebooks)
+    longest = max(n["seconds"] for n in notebooks)
+    return [
+        f"| whole course ({len(notebooks)} notebooks) | ≤ 20 minutes | {minutes:.1f} |",
+        f"| longest notebook | ≤ 180 s | {longest:.0f} |",
+        f"| largest notebook | ≤ 2,000 MB | {peak} |",
+    ]
+
+
+def main() -> None:
+    """Measure, print and write the table."""
+    small, large = extraction_mb(200), extraction_mb(2000)
+    rows = [
+        "| promise | limit | measured |",
+        "|---|---|---|",
+        f"| `import tlhelpers` | ≤ 0.5 s | {import_seconds():.3f} |",
+        f"| memory added by the features of 2,000 pictures instead of 200 | flat "
+        f"(features alone: 9 MB) | {large - small:+.0f} MB |",
+        *course_rows(),
+    ]
+    text = "# Benchmarks\n\nWritten by `make bench`.\n\n" + "\n".join(rows) + "\n"
+    (ROOT / "docs" / "benchmarks.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
