@@ -134,14 +134,21 @@ def test_cpu_without_bf16_instructions_gets_fp32(monkeypatch):
 
 
 def test_range_is_the_99_percent_interval_worked_by_hand():
-    # mean 0.8, sd 0.1, three runs; t(0.995, 2) = 9.92484 from a printed table.
-    expected = tl.Range.of([0.7, 0.8, 0.9])
-    half = 9.92484 * 0.1 * (4 / 3) ** 0.5
+    # mean 80, sd 10, three runs; t(0.995, 2) = 9.92484 from a printed table.
+    expected = tl.Range.of([70, 80, 90])
+    half = 9.92484 * 10 * (4 / 3) ** 0.5
     assert expected.n == 3
-    assert expected.mean == pytest.approx(0.8)
-    assert expected.sd == pytest.approx(0.1)
-    assert expected.low == pytest.approx(0.8 - half, abs=1e-5)
-    assert expected.high == pytest.approx(0.8 + half, abs=1e-5)
+    assert expected.mean == pytest.approx(80)
+    assert expected.sd == pytest.approx(10)
+    assert expected.low == pytest.approx(80 - half, abs=1e-3)
+    assert expected.high == pytest.approx(80 + half, abs=1e-3)
+
+
+def test_range_of_shares_stays_between_nothing_and_all():
+    expected = tl.Range.of([0.7, 0.8, 0.9])
+    assert (expected.low, expected.high) == (0.0, 1.0)
+    narrow = tl.Range.of([0.700, 0.701, 0.702])
+    assert narrow.low == pytest.approx(0.701 - 9.92484 * 0.001 * (4 / 3) ** 0.5)
 
 
 def test_range_holds_99_percent_of_fresh_runs():

@@ -17,10 +17,12 @@ from tlhelpers import widgets
 
 
 @pytest.fixture(autouse=True)
-def closed_figures(monkeypatch):
+def displayed(monkeypatch):
+    """Collect what the explorer displays."""
     matplotlib.use("Agg")
-    monkeypatch.setattr(plt, "show", lambda *a, **k: None)
-    yield
+    figures = []
+    monkeypatch.setattr("IPython.display.display", figures.append)
+    yield figures
     plt.close("all")
 
 
@@ -63,12 +65,19 @@ def test_explorer_is_a_slider_an_upload_button_and_a_screen(explorer):
     assert asked == [images[0]]
 
 
-def test_slider_asks_about_the_picture_it_stands_on(explorer):
+def test_explorer_leaves_the_figures_of_its_cell_alone(displayed):
+    twin = tl.plot_images([draw("disc", 0, 24)]).figure
+    tl.explore_predictions(lambda b: [[0.5, 0.5]] * len(b), [draw("disc", 1, 24)], "ab")
+    assert plt.get_fignums() == [twin.number], "the static twin is still to be drawn"
+    assert twin not in displayed and len(displayed) == 1
+
+
+def test_slider_asks_about_the_picture_it_stands_on(explorer, displayed):
     slider, _, images, asked = explorer
     for i in (2, 3, 1):
         slider.value = i
         assert asked[-1] is images[i]
-        ax = plt.gcf().axes[0]
+        ax = displayed[-1].axes[0]
         shown = ax.child_axes[0].images[0].get_array()
         assert np.array_equal(shown, np.asarray(images[i]))
 

@@ -54,7 +54,10 @@ class Range:
         sd = float(v.std(ddof=1))
         half = float(t.ppf(0.995, len(v) - 1)) * sd * np.sqrt(1 + 1 / len(v))
         mean = float(v.mean())
-        return cls(mean - half, mean + half, mean, sd, len(v))
+        low, high = mean - half, mean + half
+        if 0 <= v.min() and v.max() <= 1:  # a share can be no more than all
+            low, high = max(low, 0.0), min(high, 1.0)
+        return cls(low, high, mean, sd, len(v))
 
     def __contains__(self, value: float) -> bool:
         return self.low - 1e-9 <= value <= self.high + 1e-9
