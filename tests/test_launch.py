@@ -37,7 +37,7 @@ def stranger(tmp_path):
 @pytest.mark.notebooks
 def test_notebook_alone_installs_the_course_and_runs(stranger, tmp_path):
     missing = subprocess.run(
-        [stranger, "-c", "import torch, tlhelpers"], capture_output=True
+        [stranger, "-c", "import torch, tlhelpers"], capture_output=True, cwd=tmp_path
     )
     assert b"No module named 'tlhelpers'" in missing.stderr
     alone = tmp_path / "alone"

@@ -184,6 +184,8 @@ def test_ctrl_c_keeps_what_is_done(course):
     write_notebook(course, "01_good", 'run.record("score", 1)')
     write_notebook(course, "02_slow", "import time", "time.sleep(120)")
     code = (
+        # A shell that runs the tests in the background makes its children ignore it.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "import sys; from pathlib import Path; from tlhelpers import runner, cli;"
         "runner.notebooks_folder = lambda: Path('notebooks');"
         "sys.exit(cli.main(['run', '--out', 'out']))"
