@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -46,3 +48,15 @@ def broken_copy(path: Path, folder: Path, old: str, new: str) -> Path:
 def claims(entry: dict) -> dict[str, bool]:
     """Return text → holds."""
     return {c["text"]: c["holds"] for c in entry["claims"]}
+
+
+def nbval(paths: list[Path]) -> subprocess.CompletedProcess:
+    """Run the cells with nbval and compare those that are marked."""
+    command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env"]
+    command += ["-q", "-p", "no:cacheprovider", "--nbval-cell-timeout", "300"]
+    return subprocess.run(
+        [*command, *map(str, paths)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT / "notebooks",
+    )

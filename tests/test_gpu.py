@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 import torch
-from notebook_tools import NOTEBOOKS, ROOT
+from notebook_tools import NOTEBOOKS, ROOT, nbval
 
 from tlhelpers import runner
 
@@ -32,13 +29,5 @@ def test_claims_hold_and_the_gpu_was_used(path):
 
 
 def test_nbval_on_the_gpu():
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "--nbval-lax",
-        "--nbval-current-env",
-        "-q",
-    ]
-    done = subprocess.run([*command, *map(str, NOTEBOOKS)], cwd=ROOT / "notebooks")
-    assert done.returncode == 0
+    done = nbval(NOTEBOOKS)
+    assert done.returncode == 0, done.stdout[-4000:]
