@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -20,6 +21,40 @@ def groups(*, lr=0.002, body_factor=0.05, still=True, n_classes=2, frozen=False)
     return tl.param_groups(model, lr=lr, body_factor=body_factor)
 
 
+def by_gradient_only(network):
+    """Freeze as the textbooks do: batch-norm statistics go on moving."""
+    for name, p in network.named_parameters():
+        p.requires_grad_(name.startswith("head"))
+    return network
+
+
+def optimiser(network, *, late=1e-5, early=None):
+    """Answer 02.3 the right way, or with other rates."""
+    rates = {"head": 1e-3, "late": late, "early": early}
+    groups = [
+        {"params": network.get_submodule(name).parameters(), "lr": rate}
+        for name, rate in rates.items()
+        if rate
+    ]
+    return torch.optim.Adam(groups)
+
+
+def widened(layer, *, copy=True, depth=0.0):
+    """Answer 03.3 the right way, or without copying, or with a loud fourth channel."""
+    new = torch.nn.Conv2d(4, 4, 3, padding=1)
+    with torch.no_grad():
+        if copy:
+            new.weight[:, :3] = layer.weight
+            new.bias.copy_(layer.bias)
+        new.weight[:, 3] = depth
+    return new
+
+
+def abstained(p, doubtful):
+    """Return the classes, -1 where doubtful."""
+    return np.where(doubtful, -1, p.argmax(axis=1))
+
+
 IMAGENET_MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
 IMAGENET_STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 
@@ -30,6 +65,15 @@ SOLUTIONS = {
     "01.1": 1280 * 3 + 3,
     "01.2": lambda x: x.float() / 127.5 - 1,
     "01.3": groups,
+    "02.1": 512 * 7 * 7 * 256 + 256,
+    "02.2": lambda network: tl.freeze(network, but="head"),
+    "02.3": lambda network: optimiser(network),
+    "03.1": ["layer2", "layer3", "layer4", "fc"],
+    "03.2": lambda features: features[:, ::-1],
+    "03.3": lambda layer: widened(layer),
+    "04.1": 112,
+    "04.2": 0.1,
+    "04.3": lambda p: abstained(p, tl.entropy(p) > np.median(tl.entropy(p))),
 }
 
 # exercise, typical wrong answer, a word of the hint that helps with just this mistake
@@ -61,6 +105,34 @@ MISTAKES = [
     ("01.3", lambda: groups(frozen=True), "frozen"),
     ("01.3", lambda: groups(n_classes=1000), "replace_head"),
     ("01.3", 0.002, "list of groups"),
+    ("02.1", 512 * 7 * 7 * 256, "bias"),
+    ("02.1", 512 * 256 + 256, "every place"),
+    ("02.1", 0.5, "whole number"),
+    ("02.2", by_gradient_only, "statistics move"),
+    ("02.2", lambda network: tl.freeze(network), "head no longer learns"),
+    ("02.2", lambda network: network, "besides the head"),
+    ("02.2", lambda network: None, "return the network"),
+    ("02.3", lambda n: torch.optim.Adam(n.parameters(), lr=1e-3), "rate of the head"),
+    ("02.3", lambda n: optimiser(n, late=1e-4), "at 1e-5"),
+    ("02.3", lambda n: optimiser(n, early=1e-5), "early would learn"),
+    ("02.3", lambda n: n, "Return an optimiser"),
+    ("03.1", ["conv1", "bn1", "layer1"], "kept"),
+    ("03.1", ["layer2", "layer3", "layer4"], "head"),
+    ("03.1", "fc", "list"),
+    ("03.2", lambda features: features * 2, "still alike"),
+    ("03.2", lambda features: features[::-1, ::-1], "rows"),
+    ("03.2", lambda features: features[:, :3], "same shape"),
+    ("03.3", lambda layer: widened(layer, copy=False), "copy the weights"),
+    ("03.3", lambda layer: widened(layer, depth=0.1), "at zero"),
+    ("03.3", lambda layer: layer, "four input channels"),
+    ("04.1", 112 * 8 * 8, "averages"),
+    ("04.1", 64, "places"),
+    ("04.1", 32, "batch"),
+    ("04.2", 0.2, "first ten"),
+    ("04.2", 0.35, "wrong"),
+    ("04.3", lambda p: p.argmax(axis=1), "No row"),
+    ("04.3", lambda p: abstained(p, tl.entropy(p) < np.median(tl.entropy(p))), "half"),
+    ("04.3", lambda p: np.full(len(p), -1), "two certain"),
 ]
 
 

@@ -204,3 +204,104 @@ def test_cache_folder_can_be_moved(monkeypatch, tmp_path):
     assert datasets.cache_folder() == tmp_path
     monkeypatch.setenv("TLHELPERS_CACHE", "")
     assert datasets.cache_folder().name == "tlhelpers"
+
+
+# --- Oxford 102 Flowers ----------------------------------------------------------
+
+
+@pytest.fixture
+def flowers(tmp_path, monkeypatch):
+    """Twenty pictures of each of seven kinds, two of them not ours, by numbers."""
+    from scipy.io import savemat
+
+    kinds = np.random.default_rng(0).permutation(
+        np.repeat([49, 50, 74, 54, 39, 1, 102], 20)
+    )
+    folder = tmp_path / "flowers-102"
+    (folder / "jpg").mkdir(parents=True)
+    savemat(folder / "imagelabels.mat", {"labels": kinds.astype(np.uint8)[None]})
+    for i, kind in enumerate(kinds, 1):
+        image = Image.new("RGB", (6, 6), (int(kind),) * 3)
+        image.save(folder / "jpg" / f"image_{i:05d}.jpg", quality=100)
+    asked = []
+    monkeypatch.setattr(
+        "torchvision.datasets.Flowers102", lambda root, **kw: asked.append((root, kw))
+    )
+    return tmp_path, kinds, asked
+
+
+def test_full_flowers_are_the_five_kinds(flowers):
+    root, kinds, asked = flowers
+    task = tl.load_flowers("full", root=root)
+    assert asked == [(str(root), {"download": True})]
+    assert task.class_names == ("daisy", "dandelion", "rose", "sunflower", "tulip")
+    # Of 20 of a kind 35 % are for judging and 10 % for tuning.
+    counts = [
+        np.bincount(s.labels).tolist() for s in (task.train, task.valid, task.test)
+    ]
+    assert counts == [[11] * 5, [2] * 5, [7] * 5]
+    paths = [p for s in (task.train, task.valid, task.test) for p in s.paths]
+    assert len(set(paths)) == 100
+    assert {int(p.stem[-5:]) for p in paths} == {
+        i for i, k in enumerate(kinds, 1) if k not in (1, 102)
+    }
+
+
+def test_full_flowers_label_each_picture_by_its_kind(flowers):
+    numbers = {"daisy": 49, "dandelion": 50, "rose": 74, "sunflower": 54, "tulip": 39}
+    task = tl.load_flowers("full", root=flowers[0])
+    for split in (task.train, task.valid, task.test):
+        for image, label in split:
+            shade = image.getpixel((3, 3))[0]
+            assert abs(shade - numbers[task.class_names[label]]) < 1, label
+
+
+def test_full_flowers_split_depends_on_the_seed(flowers):
+    a, b, c = (tl.load_flowers("full", seed=s, root=flowers[0]).test for s in (0, 0, 1))
+    assert a.paths == b.paths
+    assert set(a.paths) != set(c.paths)
+
+
+def test_full_flowers_without_network_point_to_mini(tmp_path, network_attempts):
+    with pytest.raises(tl.CourseError, match="Oxford 102 Flowers could not") as caught:
+        tl.load_flowers("full", root=tmp_path / "new" / "cache")
+    assert "700 MB" in caught.value.next_step
+    assert 'PROFILE = "mini"' in caught.value.next_step
+    assert network_attempts
+
+
+# --- sketches --------------------------------------------------------------------
+
+
+@pytest.fixture
+def sketches(tmp_path):
+    """One picture per class and split, and one that is nothing of the kind."""
+    rows, names = [], ["car", "cheese", "house", "tree"]
+    for part in ("train", "valid", "test"):
+        rows += [(f"{part}/{n}/{n}_0.png", part, n) for n in names]
+    rows.append(("unlabelled/fish_0.png", "unlabelled", ""))
+    lines = ["file,split,label,sha256"]
+    for i, (file, part, label) in enumerate(rows):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (i, i, i)).save(tmp_path / file)
+        lines.append(f"{file},{part},{label},{sha256(tmp_path / file)}")
+    (tmp_path / "manifest.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    card = {"name": "sketches", "classes": names}
+    card["sha256"] = sha256(tmp_path / "manifest.csv")
+    (tmp_path / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("profile", ["mini", "full"])
+def test_sketches_come_with_pictures_of_something_else(sketches, profile):
+    task = tl.load_sketches(profile, root=sketches)
+    assert task.class_names == ("car", "cheese", "house", "tree")
+    assert task.train.labels.tolist() == task.test.labels.tolist() == [0, 1, 2, 3]
+    assert [p.name for p in task.unlabelled.paths] == ["fish_0.png"]
+    assert task.unlabelled.labels.tolist() == [-1]
+
+
+@pytest.mark.parametrize("load", [tl.load_sketches, tl.load_flowers])
+def test_missing_drawings_are_named(load, tmp_path):
+    with pytest.raises(tl.CourseError, match=r"card\.json is missing"):
+        load(root=tmp_path)

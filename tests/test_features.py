@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -87,6 +91,250 @@ def test_hook_is_removed_when_the_network_fails(small_cnn):
     with pytest.raises(RuntimeError):
         tl.extract_features(toy_source(small_cnn), torch.zeros(1, 5, 8, 8).byte())
     assert hooks_in(small_cnn) == 0
+
+
+# --- layers ----------------------------------------------------------------------
+
+
+def by_hand(model, pictures):
+    """What conv, batch-norm and the flattened pooling give, averaged over places."""
+    x = toy_source(model).normalize(pictures)
+    with torch.no_grad():
+        maps = model.conv(x)
+        normed = model.bn.eval()(maps)
+        flat = normed.relu().mean((2, 3))
+    return [v.numpy() for v in (maps.mean((2, 3)), normed.mean((2, 3)), flat)]
+
+
+def test_layer_is_averaged_over_its_places(small_cnn, pictures, fp32):
+    conv, bn, flat = by_hand(small_cnn, pictures)
+    for layer, wanted in (("conv", conv), ("bn", bn), ("flat", flat), (None, flat)):
+        got = tl.extract_features(toy_source(small_cnn), pictures, layer=layer)
+        assert got.shape == (7, 6) and got.dtype == np.float32
+        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [3, 64])
+def test_layers_stand_in_the_order_asked_for(small_cnn, pictures, fp32, batch_size):
+    conv, bn, flat = by_hand(small_cnn, pictures)
+    got = tl.extract_features(
+        toy_source(small_cnn),
+        pictures,
+        layer=["flat", "conv", "bn"],
+        batch_size=batch_size,
+    )
+    np.testing.assert_allclose(got, np.c_[flat, conv, bn], rtol=1e-4, atol=1e-5)
+
+
+def test_layer_that_works_in_place_spoils_nothing(pictures, fp32):
+    torch.manual_seed(0)
+    parts = nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 62 * 62, 5)
+    kind = lambda inplace: nn.Sequential(  # noqa: E731
+        parts[0], nn.ReLU(inplace), parts[1], parts[2], nn.ReLU(inplace)
+    )
+    for layer in ("0", "3"):
+        a, b = (
+            tl.extract_features(toy_source(kind(i)), pictures, layer=layer)
+            for i in (True, False)
+        )
+        assert np.array_equal(a, b) and a.min() < 0
+
+
+def test_pieces_of_a_text_are_averaged(fp32):
+    model = nn.Sequential(nn.Embedding(10, 4), nn.GRU(4, 3, batch_first=True))
+    x = torch.arange(10).reshape(2, 5)
+    got = tl.extract_features(model, x, layer=["0", "1"])
+    with torch.no_grad():
+        pieces = model[0](x)
+        wanted = torch.cat([pieces.mean(1), model[1](pieces)[0].mean(1)], 1)
+    np.testing.assert_allclose(got, wanted.numpy(), rtol=1e-4, atol=1e-6)
+
+
+def test_wrong_layer_is_named_and_leaves_no_hook(small_cnn, pictures):
+    small_cnn.add_module("idle", nn.Identity())
+    idle = nn.Sequential(small_cnn)
+    idle.forward = lambda x: small_cnn.fc(
+        small_cnn.flat(small_cnn.pool(x)).repeat(1, 2)
+    )
+    with pytest.raises(tl.CourseError, match="no layer 'nope'"):
+        tl.extract_features(toy_source(small_cnn), pictures, layer=["conv", "nope"])
+    with pytest.raises(tl.CourseError, match="'0.conv' takes no part"):
+        tl.extract_features(toy_source(idle), pictures, layer=["0.pool", "0.conv"])
+    assert hooks_in(small_cnn) == 0
+
+
+def test_layer_named_twice_is_taken_once(small_cnn, pictures):
+    got = tl.extract_features(toy_source(small_cnn), pictures, layer=["conv", "conv"])
+    assert got.shape == (7, 6) and hooks_in(small_cnn) == 0
+
+
+# --- the extractor ---------------------------------------------------------------
+
+
+@pytest.fixture
+def extractor(small_cnn):
+    return tl.FeatureExtractor(toy_source(small_cnn), ["conv", "flat"])
+
+
+def test_extractor_gives_what_extract_features_gives(extractor, small_cnn, pictures):
+    wanted = tl.extract_features(
+        toy_source(small_cnn), pictures, layer=["conv", "flat"]
+    )
+    assert np.array_equal(extractor.transform(pictures), wanted)
+    assert np.array_equal(extractor.fit(pictures).fit_transform(pictures), wanted)
+
+
+def test_each_picture_is_computed_once_and_rows_keep_their_order(extractor, pictures):
+    everything = extractor.transform(pictures[:5])
+    assert extractor.computed == 5
+    order = [4, 0, 6, 2, 2, 5]
+    got = extractor.transform(pictures[order])
+    assert extractor.computed == 7
+    assert np.array_equal(got[[0, 1, 3, 4]], everything[[4, 0, 2, 2]])
+    assert np.array_equal(got, extractor.transform(list(pictures))[order])
+    assert extractor.computed == 7
+
+
+def test_duplicates_are_computed_once(extractor, pictures):
+    got = extractor.transform(pictures[[1, 1, 1]])
+    assert extractor.computed == 1
+    assert np.array_equal(got[0], got[1]) and np.array_equal(got[0], got[2])
+
+
+def test_same_bytes_in_another_shape_are_another_picture(extractor):
+    x = torch.arange(3 * 8 * 16).to(torch.uint8)
+    extractor.transform(x.reshape(1, 3, 8, 16))
+    extractor.transform(x.reshape(1, 3, 16, 8))
+    assert extractor.computed == 2
+
+
+def test_other_weights_are_computed_anew(extractor, small_cnn, pictures):
+    first = extractor.transform(pictures)
+    with torch.no_grad():
+        small_cnn.conv.weight[0, 0, 0, 0] += 1
+    second = extractor.transform(pictures)
+    assert extractor.computed == 14 and not np.array_equal(first, second)
+    small_cnn.bn.running_mean += 1  # a buffer counts as well
+    extractor.transform(pictures)
+    assert extractor.computed == 21
+
+
+def test_other_input_scaling_is_computed_anew(extractor, pictures):
+    first = extractor.transform(pictures)
+    extractor.source.mean = (0.1, 0.2, 0.3)
+    assert not np.array_equal(extractor.transform(pictures), first)
+
+
+def test_cache_on_disk_serves_the_next_session(small_cnn, pictures, tmp_path):
+    def new(layer="conv"):
+        return tl.FeatureExtractor(
+            toy_source(small_cnn), layer, cache=tmp_path / "new" / "cache"
+        )
+
+    first, second, third = new(), new(), new()
+    wanted = first.transform(pictures[:5])
+    assert np.array_equal(second.transform(pictures[:5]), wanted)
+    assert (first.computed, second.computed) == (5, 0)
+    second.transform(pictures)
+    assert second.computed == 2
+    assert np.array_equal(third.transform(pictures)[:5], wanted)
+    assert third.computed == 0
+    other_layer = new("bn")
+    other_layer.transform(pictures)
+    assert other_layer.computed == 7
+    with torch.no_grad():
+        small_cnn.conv.weight.mul_(2)
+    other_weights = new()
+    other_weights.transform(pictures)
+    assert other_weights.computed == 7
+    kept = sorted(p.suffix for p in (tmp_path / "new" / "cache").iterdir())
+    assert kept == [".npz"] * 3
+
+
+def test_extractor_clones_to_itself(extractor):
+    from sklearn.base import clone
+
+    assert clone(extractor) is extractor
+
+
+def test_extractor_says_what_it_is(extractor, small_cnn, pictures):
+    assert repr(extractor) == "FeatureExtractor(toy, conv, flat)"
+    assert repr(tl.FeatureExtractor(small_cnn)) == "FeatureExtractor(Sequential, last)"
+    assert extractor.describe(pictures) == (
+        "conv: 6 × 64 × 64, averaged over 64 × 64 places\n"
+        "flat: 6\n"
+        "12 features per picture"
+    )
+    assert tl.FeatureExtractor(toy_source(small_cnn)).describe(pictures) == (
+        "6 features per picture"
+    )
+    assert hooks_in(small_cnn) == 0
+
+
+def test_description_that_fails_leaves_no_hook(extractor, small_cnn):
+    with pytest.raises(RuntimeError):
+        extractor.describe(np.zeros((1, 5, 8, 8), np.uint8))
+    assert hooks_in(small_cnn) == 0
+
+
+def test_missing_layer_is_refused_when_the_extractor_is_made(small_cnn):
+    with pytest.raises(tl.CourseError, match="no layer 'conv2'"):
+        tl.FeatureExtractor(small_cnn, ["conv", "conv2"])
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ([np.zeros((3, 8, 8)), np.zeros((3, 8, 9))], "differ in size"),
+        ([], "Pictures were expected"),
+        (np.zeros((3, 8, 8), np.uint8), r"got \(3, 8, 8\)"),
+        (torch.zeros(0, 3, 8, 8), "Pictures were expected"),
+    ],
+)
+def test_what_is_no_stack_of_pictures_is_refused(extractor, bad, said):
+    with pytest.raises(tl.CourseError, match=said) as caught:
+        extractor.transform(bad)
+    assert "tensors(" in caught.value.next_step
+
+
+PEAK = """
+import sys, psutil, threading, torch, tlhelpers as tl
+from torch import nn
+torch.set_num_threads(1)
+model = nn.Sequential(nn.Conv2d(3, 64, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
+model.append(nn.Flatten()).append(nn.Linear(64, 2))
+x = torch.randint(0, 256, (int(sys.argv[1]), 3, 32, 32), dtype=torch.uint8)
+me, peak, done = psutil.Process(), [0], threading.Event()
+def watch():
+    while not done.wait(0.001):
+        peak[0] = max(peak[0], me.memory_info().rss)
+tl.extract_features(model.float(), x[:32].float(), batch_size=32)
+before = me.memory_info().rss
+threading.Thread(target=watch, daemon=True).start()
+source = tl.SourceModel("toy", "toy", model, (0.5,) * 3, (0.5,) * 3)
+tl.FeatureExtractor(source, ["0", "1"], batch_size=32).transform(x)
+done.set()
+print((peak[0] - before) / 2**20)
+"""
+
+
+def test_memory_does_not_grow_with_the_pictures():
+    # What is asked for, not what the C library keeps back for later.
+    env = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "1000000"}
+
+    def peak(n):
+        run = subprocess.run(
+            [sys.executable, "-c", PEAK, str(n)],
+            capture_output=True,
+            text=True,
+            env=env,
+        )
+        assert run.returncode == 0, run.stderr[-2000:]
+        return float(run.stdout)
+
+    # Kept, the maps of 2,000 pictures would take 440 MB, those of a batch take 7;
+    # the pictures themselves and their features are a few.
+    assert peak(2000) - peak(200) < 60
 
 
 # --- Grad-CAM --------------------------------------------------------------------

@@ -214,6 +214,36 @@ SABOTAGE = [
         "layer.eval()",
         "layer.train()",
     ),
+    (
+        "02",
+        "the transfer gain is ten points or more",
+        'pretrained=way == "frozen base"',
+        "pretrained=False",
+    ),
+    (
+        "02",
+        "an optimiser that was built before unfreezing leaves the block as it is",
+        "torch.optim.Adam(head.parameters(), lr=1e-3)",
+        "torch.optim.Adam(network.parameters(), lr=1e-3)",
+    ),
+    (
+        "02",
+        "only the last block and the head moved; batch-norm stood still, too",
+        "network.base.eval()",
+        "network.base.train()",
+    ),
+    (
+        "04",
+        "a simple head on frozen features beats pixels by 15 points or more",
+        "heads[name].fit(x[rows].numpy(), y[rows])",
+        "heads[name].fit(x[rows].numpy(), y[rows].flip(0))",
+    ),
+    (
+        "04",
+        "a temperature from pictures that were learnt from makes things worse",
+        "zip(after, (seen, unseen))",
+        "zip(after, (unseen, seen))",
+    ),
 ]
 
 

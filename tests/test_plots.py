@@ -67,6 +67,20 @@ CALLS = {
         ),
         ["tuned 5: 0.60, 20: 0.85", "scratch 5: 0.50"],
     ),
+    "plot_curves": (
+        lambda ax: tl.plot_curves({"a": {0.5: [1, 0.8], 1: [0.7]}}, xlabel="x", ax=ax),
+        ["Test accuracy by x", "a 0.5: 0.90, 1: 0.70"],
+    ),
+    "plot_matrix": (
+        lambda ax: tl.plot_matrix([[0.25, 1.0]], ["tuned"], ["early", "late"], ax=ax),
+        ["tuned: early 0.25, late 1.00"],
+    ),
+    "plot_reliability": (
+        lambda ax: tl.plot_reliability(
+            {"a": tl.reliability(np.array([[0.9, 0.1]] * 2), np.array([0, 1]))}, ax=ax
+        ),
+        ["a 0.40 too certain"],
+    ),
     "plot_confusion": (
         lambda ax: tl.plot_confusion([0, 0, 1, 1], [0, 1, 1, 1], ["cat", "dog"], ax=ax),
         ["3 of 4 right", "cat taken for dog 1 times"],

@@ -23,6 +23,7 @@ FLOORS = [
     {"errors", "session", "tasks"},
     {"datasets", "sources", "surgery"},
     {"training", "features"},
+    {"repurposers", "transferability", "uncertainty"},
     {"plots"},
     {"widgets", "checks", "doctor"},
     {"publish"},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from dataclasses import replace
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import SHARED
+from safetensors.torch import save_file
 from sklearn.metrics import roc_auc_score
 
 import tlhelpers as tl
@@ -137,6 +140,110 @@ def test_small_network_by_hand():
     assert tl.count_parameters(model) == weights + 16 * 5 + 5
     for side in (32, 96):
         assert model(torch.zeros(2, 3, side, side)).shape == (2, 5)
+
+
+# --- trained by the course -------------------------------------------------------
+
+SMALL = {"small_resnet": sources.small_resnet, "small_vgg": sources.small_vgg}
+
+
+@pytest.fixture(params=SMALL)
+def own(request, tmp_path, monkeypatch):
+    """A data folder as data/make/train_cnn.py leaves it, with random weights."""
+    name, folder = request.param, tmp_path / "models"
+    folder.mkdir()
+    torch.manual_seed(5)
+    model = SMALL[name](3)
+    half = {
+        k: v.half() if v.is_floating_point() else v
+        for k, v in model.state_dict().items()
+    }
+    path = folder / f"{name}.safetensors"
+    save_file({k: v.contiguous() for k, v in half.items()}, path)
+    card = {
+        "title": f"{name}, trained by this course",
+        "mean": (0.4, 0.5, 0.6),
+        "std": (0.1, 0.2, 0.3),
+        "class_names": ["fish", "cheese", "tree"],
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+    path.with_suffix(".json").write_text(json.dumps(card), encoding="utf-8")
+    monkeypatch.setattr(sources, "data_folder", lambda: tmp_path)
+    return name, path, half
+
+
+def test_small_resnet_is_half_a_resnet18():
+    model = sources.small_resnet(200)
+    count = tl.count_parameters(model)
+    assert count / 1e6 == pytest.approx(2.8, abs=0.1)
+    # Counted by hand: 7 × 7 and pairs of 3 × 3 convolutions, each with batch-norm.
+    wide, blocks = [64, 32, 64, 128, 256], 3 * 64 * 49 + 2 * 64
+    for a, b in zip(wide, wide[1:]):
+        blocks += 9 * a * b + 3 * 9 * b * b + 4 * 2 * b + (a * b + 2 * b)
+    assert count == blocks + 256 * 200 + 200
+    with torch.no_grad():
+        maps = model.eval().forward_features(torch.zeros(1, 3, 64, 64))
+    assert maps.shape == (1, 256, 4, 4)
+
+
+def test_small_vgg_has_its_layers_in_one_flat_list():
+    model = sources.small_vgg(200)
+    wide = [3, 16, 32, 64, 64, 128, 128, 256, 256]
+    wanted = sum(9 * a * b + 3 * b for a, b in zip(wide, wide[1:]))
+    assert tl.count_parameters(model) == wanted + 256 * 200 + 200
+    assert wanted / 1e6 == pytest.approx(1.2, abs=0.1)
+    assert [type(m).__name__ for m in model.features][:8] == [
+        *("Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d"),
+        *("Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d"),
+    ]
+    with torch.no_grad():
+        assert model.features(torch.zeros(1, 3, 64, 64)).shape == (1, 256, 2, 2)
+
+
+def test_own_weights_come_with_their_classes_and_scaling(own, network_attempts):
+    name, _, half = own
+    source = tl.load_source(name)
+    assert network_attempts == []
+    assert (source.name, source.mean) == (name, (0.4, 0.5, 0.6))
+    assert source.std == (0.1, 0.2, 0.3)
+    assert source.class_names == ["fish", "cheese", "tree"]
+    for key, value in source.state_dict().items():
+        assert torch.equal(value, half[key].to(value.dtype)), key
+    assert all(p.dtype == torch.float32 for p in source.model.parameters())
+    assert not any(m.training for m in source.model.modules())
+    (answer,) = source.answers(torch.zeros(1, 3, 64, 64, dtype=torch.uint8), top=3)
+    assert set(answer["class"]) == {"fish", "cheese", "tree"}
+
+
+def test_own_random_weights_are_the_same_for_a_seed(own):
+    name, _, half = own
+    first, again, other = (
+        tl.load_source(name, pretrained=False, seed=s) for s in (1, 1, 2)
+    )
+    assert first.card["title"] == f"{name}, random weights"
+    key = next(k for k in half if half[k].ndim == 4)
+    assert torch.equal(first.state_dict()[key], again.state_dict()[key])
+    assert not torch.equal(first.state_dict()[key], other.state_dict()[key])
+    assert not torch.equal(first.state_dict()[key], half[key].float())
+
+
+@pytest.mark.parametrize("suffix", [".json", ".safetensors"])
+def test_missing_own_file_is_named(own, suffix):
+    name, path, _ = own
+    path.with_suffix(suffix).unlink()
+    with pytest.raises(tl.CourseError, match=rf"{name}\{suffix} is missing") as caught:
+        tl.load_source(name)
+    assert "git checkout" in caught.value.next_step
+
+
+def test_damaged_own_weights_are_named(own):
+    name, path, _ = own
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(tl.CourseError, match=rf"{name}\.safetensors is damaged"):
+        tl.load_source(name)
+    tl.load_source(name, pretrained=False)
 
 
 # --- input and output ------------------------------------------------------------

@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 import tlhelpers as tl
+from tlhelpers.sources import small_resnet, small_vgg
 from tlhelpers.surgery import head_name
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -285,3 +286,330 @@ def test_drift_leaves_a_replaced_head_out(small_cnn):
 def test_drift_compares_across_devices(small_cnn):
     before = tl.snapshot(small_cnn)
     assert tl.drift(before, small_cnn.cuda())["conv"] == 0.0
+
+
+# --- starting anew ---------------------------------------------------------------
+
+
+def test_reinitialize_changes_the_named_layers_alone(small_cnn, red_and_blue):
+    tl.fit(small_cnn, red_and_blue, epochs=1, lr=0.1)
+    before = state(small_cnn)
+    assert tl.reinitialize(small_cnn, ["conv", "bn"]) is small_cnn
+    assert set(before) - unchanged(before, small_cnn) == {
+        k for k in before if k.startswith(("conv.", "bn."))
+    }
+    assert small_cnn.bn.weight.eq(1).all() and small_cnn.bn.running_mean.eq(0).all()
+
+
+def test_reinitialize_takes_one_plain_name_and_everything_inside_it():
+    model = torchvision.models.resnet18(weights=None)
+    before = state(model)
+    tl.reinitialize(model, "layer4")
+    moved = set(before) - unchanged(before, model)
+    weights = {k for k in before if k.startswith("layer4.") and before[k].ndim == 4}
+    assert weights <= moved and all(k.startswith("layer4.") for k in moved)
+
+
+def test_reinitialize_depends_on_its_seed_only(small_cnn):
+    weights = []
+    for seed, noise in ((0, 1), (0, 2), (1, 1)):
+        torch.manual_seed(noise)
+        before = torch.get_rng_state()
+        tl.reinitialize(small_cnn, "conv", seed=seed)
+        assert torch.equal(torch.get_rng_state(), before)
+        weights.append(small_cnn.conv.weight.detach().clone())
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_reinitialize_gives_weights_of_the_usual_size(small_cnn):
+    fresh = nn.Conv2d(3, 6, 3).weight.std()
+    tl.reinitialize(small_cnn, "conv")
+    assert 0.5 < small_cnn.conv.weight.std() / fresh < 2
+
+
+class Scaled(nn.Module):
+    """Parameters of its own that PyTorch does not know how to reset."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.gain = nn.Linear(2, 2), nn.Parameter(torch.ones(1))
+
+
+def test_reinitialize_refuses_what_it_cannot_reset_and_changes_nothing():
+    model = nn.Sequential(nn.Linear(2, 2), Scaled())
+    before = state(model)
+    with pytest.raises(tl.CourseError, match="Scaled cannot be reset"):
+        tl.reinitialize(model, ["0", "1"])
+    with pytest.raises(tl.CourseError, match="no layer '2'"):
+        tl.reinitialize(model, ["0", "2"])
+    assert len(unchanged(before, model)) == len(before)
+
+
+# --- cutting and joining ---------------------------------------------------------
+
+
+@pytest.fixture
+def stack():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3), nn.Linear(3, 2))
+
+
+@pytest.mark.parametrize(
+    ("dropped", "left"),
+    [("3", [0, 1, 2]), ("0", [1, 2, 3]), (["1", "2"], [0, 3]), ([], [0, 1, 2, 3])],
+)
+def test_dropped_layers_let_everything_pass(stack, dropped, left):
+    x, parts = torch.randn(5, 3), list(stack)
+    wanted = x
+    for i in left:
+        wanted = parts[i](wanted)
+    assert tl.drop_layers(stack, dropped) is stack
+    assert torch.equal(stack(x), wanted)
+    assert [n for n, _ in stack.named_children()] == ["0", "1", "2", "3"]
+
+
+def test_drop_layers_reaches_into_blocks():
+    model = torchvision.models.resnet18(weights=None)
+    tl.drop_layers(model, ["layer4.1", "fc"])
+    assert isinstance(model.layer4[1], nn.Identity)
+    assert model.eval()(torch.zeros(1, 3, 32, 32)).shape == (1, 512)
+
+
+def test_drop_layers_drops_nothing_where_a_name_is_wrong(stack):
+    with pytest.raises(tl.CourseError, match="no layer '9'"):
+        tl.drop_layers(stack, ["0", "9"])
+    assert isinstance(stack[0], nn.Linear)
+
+
+def test_appended_layers_come_first_and_last(stack):
+    x, bottom, top = torch.randn(5, 4), nn.Linear(4, 3), nn.Linear(2, 7)
+    joined = tl.append_layers(stack, bottom=bottom, top=top)
+    assert [n for n, _ in joined.named_children()] == ["bottom", "model", "top"]
+    assert torch.equal(joined(x), top(stack(bottom(x))))
+    assert joined.model is stack
+    only = tl.append_layers(stack, top=top)
+    assert [n for n, _ in only.named_children()] == ["model", "top"]
+    assert torch.equal(only(x[:, :3]), top(stack(x[:, :3])))
+
+
+def narrow_vgg():
+    """VGG with batch-norm as torchvision builds it, a few channels wide."""
+    features = torchvision.models.vgg.make_layers([4, "M", 8, "M", 8, 8, "M"], True)
+    with torch.device("meta"):  # its own classifier has 120 million weights
+        model = torchvision.models.VGG(features, init_weights=False)
+    model.classifier = nn.Sequential(
+        nn.Linear(8 * 49, 16), nn.ReLU(True), nn.Dropout(), nn.Linear(16, 3)
+    )
+    return model
+
+
+def narrow_vit():
+    model = torchvision.models.VisionTransformer(
+        image_size=32,
+        patch_size=16,
+        num_layers=2,
+        num_heads=2,
+        hidden_dim=8,
+        mlp_dim=16,
+    )
+    return tl.replace_head(model, 3)  # its own starts at zero
+
+
+VISION = {
+    "resnet18": lambda: torchvision.models.resnet18(weights=None),
+    "vgg11_bn": narrow_vgg,
+    "mobilenet": lambda: torchvision.models.mobilenet_v3_small(weights=None),
+    "vit": narrow_vit,
+    "lite0": lambda: timm.create_model("tf_efficientnet_lite0"),
+    "small_resnet": lambda: small_resnet(4),
+    "small_vgg": lambda: small_vgg(4),
+}
+
+
+@pytest.fixture(scope="module")
+def vision():
+    made = {}
+
+    def make(kind):
+        if kind not in made:
+            torch.manual_seed(0)
+            made[kind] = VISION[kind]().eval()
+        return made[kind]
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("kind", "layer"),
+    [
+        ("resnet18", "layer2"),
+        ("resnet18", "layer2.0"),
+        ("resnet18", "maxpool"),
+        ("vgg11_bn", "features.7"),
+        ("vgg11_bn", "features"),
+        ("mobilenet", "features.4"),
+        ("vit", "encoder.layers.encoder_layer_0"),
+        ("lite0", "blocks.3"),
+        ("lite0", "blocks.3.1"),
+        ("small_resnet", "layer2"),
+        ("small_resnet", "layer4.1"),
+        ("small_vgg", "features.9"),
+        ("small_vgg", "head"),
+    ],
+)
+def test_split_network_computes_the_same(vision, kind, layer):
+    model = vision(kind)
+    x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    kept = []
+    hook = tl.get_layer(model, layer).register_forward_hook(
+        lambda m, a, out: kept.append(out.clone())
+    )
+    with torch.no_grad():
+        wanted = model(x)
+        hook.remove()
+        bottom, top = tl.split_at(model, layer)
+        between = bottom(x)
+        assert torch.equal(between, kept[0])
+        assert torch.equal(top(between.clone()), wanted)
+    assert wanted.std() > 0 and between.std() > 0
+
+
+def test_split_parts_share_the_weights_of_the_network(vision):
+    model = vision("small_vgg")
+    bottom, top = tl.split_at(model, "features.9")
+    shared = {id(p) for p in model.parameters()}
+    below, above = ({id(p) for p in part.parameters()} for part in (bottom, top))
+    assert below | above == shared and not below & above
+    assert not model.training
+
+
+@pytest.mark.parametrize(
+    ("kind", "layer"),
+    [
+        ("resnet18", "layer2.0.conv1"),
+        ("small_resnet", "layer1.1.bn2"),
+        ("mobilenet", "features.3.block.0"),
+        ("lite0", "blocks.1.1.conv_pw"),
+        ("vit", "encoder.layers.encoder_layer_0.mlp"),
+    ],
+)
+def test_no_cut_inside_a_short_cut(vision, kind, layer):
+    with pytest.raises(tl.CourseError, match="something passes by") as caught:
+        tl.split_at(vision(kind), layer)
+    assert "end of a whole stage" in caught.value.next_step
+
+
+def test_no_cut_where_nothing_flows(vision):
+    with pytest.raises(tl.CourseError, match="no layer 'layer9'"):
+        tl.split_at(vision("resnet18"), "layer9")
+
+    class Idle(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.used, self.idle = nn.Linear(2, 2), nn.Linear(2, 2)
+
+        def forward(self, x):
+            return self.used(x)
+
+    with pytest.raises(tl.CourseError, match="takes no part"):
+        tl.split_at(Idle(), "idle")
+
+
+def test_stored_tensor_is_no_short_cut():
+    class Scaling(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.gain = nn.Linear(2, 2), nn.Parameter(torch.rand(2))
+
+        def forward(self, x):
+            gain = self.gain
+            return self.layer(x * gain) * gain
+
+    model, x = Scaling(), torch.randn(3, 2)
+    bottom, top = tl.split_at(model, "layer")
+    assert torch.equal(top(bottom(x)), model(x))
+
+
+def test_network_that_decides_by_its_input_cannot_be_cut():
+    class Moody(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(2, 2)
+
+        def forward(self, x):
+            return self.layer(x) if x.sum() > 0 else x
+
+    with pytest.raises(tl.CourseError, match="cannot be cut: TraceError") as caught:
+        tl.split_at(Moody(), "layer")
+    assert "FeatureExtractor" in caught.value.next_step
+
+
+# --- any network -----------------------------------------------------------------
+
+
+def tiny_bert():
+    transformers = pytest.importorskip("transformers")
+    config = transformers.BertConfig(
+        vocab_size=20,
+        hidden_size=8,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=12,
+    )
+    return transformers.BertForSequenceClassification(config)
+
+
+#: A layer inside, the head, and an input.
+ANY = {
+    "resnet18": (VISION["resnet18"], "layer3.0", "fc"),
+    "vgg11_bn": (VISION["vgg11_bn"], "features.0", "classifier.3"),
+    "mobilenet": (VISION["mobilenet"], "features.3", "classifier.3"),
+    "vit": (VISION["vit"], "encoder.layers.encoder_layer_0", "heads.head"),
+    "bert": (tiny_bert, "bert.encoder.layer.0", "classifier"),
+}
+
+
+@pytest.fixture(params=ANY)
+def any_network(request):
+    make, layer, head = ANY[request.param]
+    torch.manual_seed(0)
+    model = make()
+    if request.param == "bert":
+        return model, layer, head, torch.arange(8).reshape(2, 4)
+    return model, layer, head, torch.randn(2, 3, 32, 32)
+
+
+def logits_of(model, x):
+    out = model.eval()(x)
+    return getattr(out, "logits", out)
+
+
+def test_surgery_works_for_any_network(any_network):
+    model, layer, head, x = any_network
+    assert tl.get_layer(model, layer) is dict(model.named_modules())[layer]
+    assert tl.count_parameters(model) == sum(p.numel() for p in model.parameters())
+
+    tl.freeze(model, but=head)
+    learning = {n for n, p in model.named_parameters() if p.requires_grad}
+    assert learning == {f"{head}.weight", f"{head}.bias"}
+    tl.train_unfrozen(model)
+    assert [n for n, m in model.named_modules() if m.training] == [head]
+    tl.unfreeze(model, layer)
+    inside = {n for n, p in model.named_parameters() if p.requires_grad} - learning
+    assert inside and all(n.startswith(f"{layer}.") for n in inside)
+
+    tl.replace_head(tl.unfreeze(model), 7)
+    assert head_name(model) == head and logits_of(model, x).shape == (2, 7)
+
+    before = tl.snapshot(model)
+    assert set(tl.drift(before, model).values()) == {0.0}
+    tl.reinitialize(model, [layer], seed=7)
+    moved = {n for n, d in tl.drift(before, model).items() if d > 0}
+    assert moved and all(f"{n}.".startswith(f"{layer}.") for n in moved)
+    assert torch.isfinite(logits_of(model, x)).all()
+
+    width = tl.get_layer(model, head).in_features
+    tl.drop_layers(model, head)
+    assert logits_of(model, x).shape == (2, width)

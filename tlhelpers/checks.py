@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from .errors import CourseError
+from .transferability import cka
 
 Question = tuple[Callable[[Any], bool], str]
 
@@ -77,6 +80,85 @@ def _group(groups: Any, name: str) -> dict[str, Any]:
 
 def _same_rate(groups: Any, name: str, rate: float) -> bool:
     return abs(_group(groups, name)["lr"] - rate) < 1e-9
+
+
+def _three_layers() -> Any:
+    """Make a network of the layers early, norm, late and head."""
+    from torch import nn
+
+    network = nn.Sequential()
+    for name, layer in (
+        ("early", nn.Linear(3, 4)),
+        ("norm", nn.BatchNorm1d(4)),
+        ("late", nn.Linear(4, 4)),
+        ("head", nn.Linear(4, 2)),
+    ):
+        network.add_module(name, layer)
+    return network
+
+
+def _stands_still(network: Any) -> bool:
+    """Train-mode pass after the network was frozen: do the statistics move?"""
+    import torch
+
+    from .surgery import train_unfrozen
+
+    before = network.norm.running_mean.clone()
+    train_unfrozen(network)(torch.randn(8, 3))
+    return bool((network.norm.running_mean == before).all())
+
+
+def _rates(make: Callable[[Any], Any]) -> dict[str, set[float]]:
+    """Return the learning rates that an optimiser gives each layer."""
+    network = _three_layers()
+    groups = make(network).param_groups
+    return {
+        name: {
+            g["lr"]
+            for g in groups
+            for p in layer.parameters()
+            if any(p is q for q in g["params"])
+        }
+        for name, layer in network.named_children()
+    }
+
+
+_FEATURES = np.random.default_rng(0).normal(size=(60, 12))
+
+
+def _unit_by_unit(change: Callable[[Any], Any]) -> float:
+    """Return the mean correlation of each unit with the unit of its number."""
+    changed = np.asarray(change(_FEATURES.copy()))
+    pairs = zip(_FEATURES.T, changed.T)
+    return float(np.mean([abs(np.corrcoef(a, b)[0, 1]) for a, b in pairs]))
+
+
+def _convolution() -> Any:
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    return nn.Conv2d(3, 4, 3, padding=1)
+
+
+def _fourth_channel(make: Callable[[Any], Any]) -> tuple[float, float]:
+    """Return how much the new layer differs without depth, and how depth moves it."""
+    import torch
+
+    old, x, depth = _convolution(), torch.rand(2, 3, 8, 8), torch.rand(2, 1, 8, 8)
+    new = make(_convolution())
+    plain = new(torch.cat([x, torch.zeros_like(depth)], dim=1))
+    deep = new(torch.cat([x, depth], dim=1))
+    return float((plain - old(x)).abs().max()), float((deep - plain).abs().max())
+
+
+_FOUR = np.array(
+    [[0.97, 0.02, 0.01], [0.05, 0.9, 0.05], [0.4, 0.3, 0.3], [0.2, 0.4, 0.4]]
+)
+
+
+def _as_list(values: Any) -> list[int]:
+    return [int(v) for v in values]
 
 
 EXERCISES: dict[str, list[Question]] = {
@@ -191,6 +273,164 @@ EXERCISES: dict[str, list[Question]] = {
         (
             lambda g: all(p.ndim > 1 for p in _group(g, "body")["params"]),
             "Batch-norm parameters still learn. Call tl.freeze_batch_norm first.",
+        ),
+    ],
+    "02.1": [
+        (lambda a: int(a) == a, "The number of parameters is a whole number."),
+        (
+            lambda a: a != 512 * 7 * 7 * 256,
+            "Those are the weights. A dense layer also has one bias per output.",
+        ),
+        (
+            lambda a: a not in (512 * 256 + 256, 512 * 256),
+            "Flatten keeps every place: 512 maps of 7 × 7 are 512 · 7 · 7 numbers.",
+        ),
+        (
+            lambda a: a == 512 * 7 * 7 * 256 + 256,
+            "Inputs times outputs, and one bias per output.",
+        ),
+    ],
+    "02.2": [
+        (callable, "Hand over the function itself, without calling it."),
+        (
+            lambda f: isinstance(f(_three_layers()), type(_three_layers())),
+            "The function must return the network.",
+        ),
+        (
+            lambda f: all(
+                p.requires_grad for p in f(_three_layers()).head.parameters()
+            ),
+            "The head no longer learns. Unfreeze it again, or freeze all but it.",
+        ),
+        (
+            lambda f: (
+                not any(
+                    p.requires_grad
+                    for n, p in f(_three_layers()).named_parameters()
+                    if not n.startswith("head")
+                )
+            ),
+            "Something besides the head still has gradients.",
+        ),
+        (
+            lambda f: _stands_still(f(_three_layers())),
+            "The batch-norm statistics move as soon as training starts: "
+            "network.train() wakes what eval() put to rest. tl.freeze marks layers for "
+            "good, and tl.train_unfrozen respects it.",
+        ),
+    ],
+    "02.3": [
+        (callable, "Hand over the function itself, without calling it."),
+        (
+            lambda f: hasattr(f(_three_layers()), "param_groups"),
+            "Return an optimiser, such as torch.optim.Adam([...]).",
+        ),
+        (
+            lambda f: _rates(f)["head"] == {1e-3},
+            "The head should learn at 1e-3.",
+        ),
+        (
+            lambda f: _rates(f)["late"] != {1e-3},
+            "late has the rate of the head. Give it a group of its own: a dict with "
+            "params and lr.",
+        ),
+        (
+            lambda f: _rates(f)["late"] == {1e-5},
+            "late should learn at 1e-5, in a group of its own.",
+        ),
+        (
+            lambda f: _rates(f)["early"] == set(),
+            "early would learn, too: leave its parameters out.",
+        ),
+    ],
+    "03.1": [
+        (lambda a: not isinstance(a, str), "Answer with a list of names in quotes."),
+        (
+            lambda a: not {"conv1", "layer1"} & set(a),
+            "Those are kept. Name the ones that start anew.",
+        ),
+        (lambda a: "fc" in a, "The head is for other classes: it starts anew, too."),
+        (
+            lambda a: sorted(a) == ["fc", "layer2", "layer3", "layer4"],
+            "The stages are conv1 (with bn1), layer1, layer2, layer3, layer4; then fc.",
+        ),
+    ],
+    "03.2": [
+        (callable, "Hand over the function itself, without calling it."),
+        (
+            lambda f: np.shape(f(_FEATURES)) == _FEATURES.shape,
+            "Return features of the same shape, (n, n_units).",
+        ),
+        (
+            lambda f: _unit_by_unit(f) < 0.5,
+            "Unit by unit the two are still alike. Renumber or rotate the units, "
+            "that is the columns.",
+        ),
+        (
+            lambda f: cka(_FEATURES, f(_FEATURES)) > 0.999,
+            "CKA sees a difference: did the pictures, the rows, change their order, "
+            "or was information lost?",
+        ),
+    ],
+    "03.3": [
+        (callable, "Hand over the function itself, without calling it."),
+        (
+            lambda f: f(_convolution()).weight.shape == (4, 4, 3, 3),
+            "The new convolution needs four input channels and the same outputs.",
+        ),
+        (
+            lambda f: _fourth_channel(f)[0] < 1e-5,
+            "With the same colours the answers differ: copy the weights of the first "
+            "three channels, and the bias.",
+        ),
+        (
+            lambda f: _fourth_channel(f)[1] < 1e-5,
+            "Depth changes the answers before anything was learnt: start the weights "
+            "of the fourth channel at zero.",
+        ),
+    ],
+    "04.1": [
+        (lambda a: int(a) == a, "A whole number, please."),
+        (
+            lambda a: a != 112 * 8 * 8,
+            "That is every channel at every place. The extractor averages over places.",
+        ),
+        (lambda a: a not in (8, 64), "Those are the places; they are averaged away."),
+        (lambda a: a != 32, "32 is the number of pictures in the batch."),
+        (lambda a: a == 112, "One number per channel."),
+    ],
+    "04.2": [
+        (lambda a: 0 <= a <= 1, "A share between 0 and 1, please."),
+        (
+            lambda a: abs(a - 0.2) > 1e-6,
+            "That is the gap of the first ten alone. The ECE averages over all twenty.",
+        ),
+        (
+            lambda a: abs(a - 0.35) > 1e-6,
+            "That is the share that was wrong. The ECE asks how far certainty is off.",
+        ),
+        (
+            lambda a: abs(a - 0.1) < 1e-6,
+            "|0.9 - 0.7| for half of the predictions, |0.6 - 0.6| for the other half.",
+        ),
+    ],
+    "04.3": [
+        (callable, "Hand over the function itself, without calling it."),
+        (
+            lambda f: len(f(_FOUR)) == 4,
+            "Return one class number for each row of p.",
+        ),
+        (
+            lambda f: -1 in _as_list(f(_FOUR)),
+            "No row got -1. Compare the entropy with its median.",
+        ),
+        (
+            lambda f: _as_list(f(_FOUR)) != [-1, -1, 0, 1],
+            "The certain half abstains. High entropy means great doubt.",
+        ),
+        (
+            lambda f: _as_list(f(_FOUR)) == [0, 1, -1, -1],
+            "The two certain rows should keep their class, the two doubtful get -1.",
         ),
     ],
 }

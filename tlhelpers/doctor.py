@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import shutil
 import sys
@@ -94,6 +95,13 @@ def _data() -> list[Finding]:
                 f"data/{card.parent.name}: {len(rows)} files, sha256 as in the manifest"
             )
             found.append((True, text, ""))
+        except CourseError as error:
+            found.append((False, error.problem, error.next_step))
+    for card in sorted(session.data_folder().glob("models/*.json")):
+        sha256 = json.loads(card.read_text(encoding="utf-8"))["sha256"]
+        try:
+            session.check_file(card.with_suffix(".safetensors"), sha256)
+            found.append((True, f"data/models/{card.stem}: sha256 as in the card", ""))
         except CourseError as error:
             found.append((False, error.problem, error.next_step))
     return found

@@ -20,6 +20,8 @@ from PIL import Image
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .uncertainty import Reliability
+
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX"
 
@@ -180,23 +182,22 @@ def mean_sd(values: Sequence[float]) -> str:
     return f"{v.mean():.3f}" + (f" ± {v.std(ddof=1):.3f}" if len(v) > 1 else "")
 
 
-def plot_label_efficiency(
-    curves: Mapping[str, Mapping[int, Sequence[float]]],
+def plot_curves(
+    curves: Mapping[str, Mapping[float, Sequence[float]]],
     *,
+    xlabel: str,
+    ylabel: str = "test accuracy",
     chance: float | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw score against labels per class, a band of ± one standard deviation.
+    """Draw scores along an axis, a band of ± one standard deviation over seeds.
 
     Parameters
     ----------
-    curves : mapping, method -> {labels per class: scores over seeds}
+    curves : mapping, name -> {position: scores over seeds}
+    xlabel, ylabel : str
     chance : float or None
         Drawn as a dashed line.
-
-    Source
-    ------
-    Label efficiency as a yardstick: Howard and Ruder 2018, figure 3.
     """
     ax = _axes(ax, 6.5, 3.8)
     said = []
@@ -206,17 +207,96 @@ def plot_label_efficiency(
         sd = np.array([np.std(curve[i], ddof=1) if len(curve[i]) > 1 else 0 for i in n])
         ax.plot(n, mean, marker=MARKERS[k % 7], color=COLOURS[k % 7], label=name)
         ax.fill_between(n, mean - sd, mean + sd, color=COLOURS[k % 7], alpha=0.2, lw=0)
-        said.append(name + " " + ", ".join(f"{i}: {m:.2f}" for i, m in zip(n, mean)))
+        said.append(name + " " + ", ".join(f"{i:g}: {m:.2f}" for i, m in zip(n, mean)))
     if chance is not None:
         ax.axhline(chance, color="black", ls="--", lw=1, label="chance")
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.legend(frameon=False, fontsize=9)
+    _tidy(ax)
+    about = f"{ylabel[:1].upper()}{ylabel[1:]} by {xlabel}"
+    return describe(ax, f"{about}. {'; '.join(said)}.")
+
+
+def plot_label_efficiency(
+    curves: Mapping[str, Mapping[int, Sequence[float]]],
+    *,
+    chance: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw score against labels per class; see :func:`plot_curves`.
+
+    Source
+    ------
+    Label efficiency as a yardstick: Howard and Ruder 2018, figure 3.
+    """
+    ax = plot_curves(curves, xlabel="labels per class", chance=chance, ax=ax)
     ticks = sorted({i for curve in curves.values() for i in curve})
     ax.set_xscale("log")
     ax.set_xticks(ticks, [str(t) for t in ticks])
     ax.minorticks_off()
-    ax.set(xlabel="labels per class", ylabel="test accuracy", ylim=(None, 1.01))
+    ax.set_ylim(None, 1.01)
+    return ax
+
+
+def plot_reliability(
+    tables: Mapping[str, Reliability], *, ax: Axes | None = None
+) -> Axes:
+    """Draw how often predictions are right against how certain they are.
+
+    Below the diagonal a model is too certain, above it too modest.
+
+    Parameters
+    ----------
+    tables : mapping, name -> Reliability
+        From ``tl.reliability``; larger points stand for more predictions.
+    """
+    ax = _axes(ax, 4.6, 4.0)
+    ax.plot([0, 1], [0, 1], color="black", ls="--", lw=1)
+    said = []
+    for k, (name, t) in enumerate(tables.items()):
+        ax.plot(t.confidence, t.accuracy, color=COLOURS[k % 7], lw=1)
+        sizes = 12 + 250 * t.count / t.count.sum()
+        style = {"marker": MARKERS[k % 7], "color": COLOURS[k % 7], "label": name}
+        ax.scatter(t.confidence, t.accuracy, s=sizes, alpha=0.7, **style)
+        gap = float(((t.confidence - t.accuracy) * t.count).sum() / t.count.sum())
+        said.append(f"{name} {abs(gap):.2f} too {'certain' if gap > 0 else 'modest'}")
+    ax.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="certainty", ylabel="share right")
     ax.legend(frameon=False, fontsize=9)
     _tidy(ax)
-    return describe(ax, f"Test accuracy by labels per class. {'; '.join(said)}.")
+    return describe(ax, f"Reliability diagram, on average: {'; '.join(said)}.")
+
+
+def plot_matrix(
+    values: Any,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    digits: int = 2,
+    ax: Axes | None = None,
+) -> Axes:
+    """Show a table of numbers as a table of colours, the numbers inside.
+
+    Parameters
+    ----------
+    values : array-like, shape (n_rows, n_columns)
+    rows, columns : names
+    digits : int
+        Decimals of the numbers.
+    """
+    v = np.asarray(values)
+    ax = _axes(ax, 1.6 + 0.8 * len(columns), 1.2 + 0.5 * len(rows))
+    ax.imshow(v, cmap="Blues", vmin=min(0, v.min()), aspect="auto")
+    for i, j in np.ndindex(v.shape):
+        colour = "white" if v[i, j] > v.max() / 2 else "black"
+        text = f"{v[i, j]:.{digits}f}"
+        ax.text(j, i, text, ha="center", va="center", color=colour)
+    ax.set_xticks(range(len(columns)), columns)
+    ax.set_yticks(range(len(rows)), rows)
+    lines = [
+        f"{r}: " + ", ".join(f"{c} {x:.{digits}f}" for c, x in zip(columns, line))
+        for r, line in zip(rows, v)
+    ]
+    return describe(ax, f"Table. {'; '.join(lines)}.")
 
 
 def plot_confusion(
@@ -230,14 +310,8 @@ def plot_confusion(
     n = len(class_names)
     counts = np.zeros((n, n), dtype=int)
     np.add.at(counts, (np.asarray(truth), np.asarray(guess)), 1)
-    ax = _axes(ax, 1.6 + 0.8 * n, 1.2 + 0.7 * n)
-    ax.imshow(counts, cmap="Blues", vmin=0)
-    for i, j in np.ndindex(n, n):
-        colour = "white" if counts[i, j] > counts.max() / 2 else "black"
-        ax.text(j, i, counts[i, j], ha="center", va="center", color=colour)
-    ax.set(xticks=range(n), yticks=range(n), xlabel="predicted", ylabel="true")
-    ax.set_xticklabels(class_names)
-    ax.set_yticklabels(class_names)
+    ax = plot_matrix(counts, class_names, class_names, digits=0, ax=ax)
+    ax.set(xlabel="predicted", ylabel="true")
     pairs = [
         f"{class_names[i]} taken for {class_names[j]} {counts[i, j]} times"
         for i, j in np.ndindex(n, n)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -19,6 +20,7 @@ import numpy as np
 from .errors import CourseError
 
 PROFILES = ("auto", "mini", "full")
+REPAIR = "Restore it with `git checkout -- data`, or install tlhelpers again."
 HUB = "https://huggingface.co"
 REPORT_VARIABLE = "TLHELPERS_REPORT"
 SMOKE_VARIABLE = "TLHELPERS_SMOKE"
@@ -282,6 +284,14 @@ def data_folder() -> Path:
         "The bundled data of the course was not found.",
         "Install tlhelpers again, or run inside a complete checkout.",
     )
+
+
+def check_file(path: Path, sha256: str) -> None:
+    """Raise CourseError if a bundled file is missing or not the one it should be."""
+    if not path.is_file():
+        raise CourseError(f"The bundled file {path} is missing.", REPAIR)
+    if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+        raise CourseError(f"The bundled file {path} is damaged (sha256).", REPAIR)
 
 
 def read_study(notebook: str) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import CourseError
-from .session import hub_reachable, seed_everything
+from .session import REPAIR, check_file, data_folder, hub_reachable, seed_everything
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,6 +78,11 @@ class SourceModel:
         x = (x - mean[:, None, None]) / std[:, None, None]
         return x.contiguous(memory_format=torch.channels_last)
 
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the source classes, in the order of the logits."""
+        return self.card.get("class_names") or imagenet_names()
+
     def state_dict(self) -> dict[str, Tensor]:
         """Return the weights by timm's names."""
         return self.model.state_dict()
@@ -87,7 +93,7 @@ class SourceModel:
         return {"arch": self.arch, "pretrained_cfg_overlay": cfg}
 
     def answers(self, x: Tensor, *, top: int = 5) -> list[pd.DataFrame]:
-        """Return the network's likeliest ImageNet classes for each picture.
+        """Return the likeliest source classes for each picture.
 
         Parameters
         ----------
@@ -106,7 +112,7 @@ class SourceModel:
         device = next(self.model.parameters()).device
         with torch.inference_mode():
             p = self.model.eval()(self.normalize(x.to(device))).softmax(dim=1)
-        best, names = p.topk(top), imagenet_names()
+        best, names = p.topk(top), self.class_names
         return [
             pd.DataFrame({"class": [names[i] for i in row], "probability": values})
             for row, values in zip(best.indices.tolist(), best.values.tolist())
@@ -121,8 +127,9 @@ def load_source(
     Parameters
     ----------
     name : str
-        "efficientnet_lite0" (comes with the course) or any timm model with ImageNet
-        weights, for example "resnet34" (needs the network).
+        "efficientnet_lite0", "small_resnet" or "small_vgg" (come with the course), or
+        any timm model with ImageNet weights, for example "resnet34" (needs the
+        network).
     pretrained : bool
         False gives the same architecture with random weights: the control that
         every transfer must beat.
@@ -136,6 +143,8 @@ def load_source(
     """
     import timm
 
+    if name in BUNDLED:
+        return _from_course(name, pretrained, seed)
     arch = "tf_efficientnet_lite0" if name == "efficientnet_lite0" else name
     if not timm.is_model(arch):
         known = {n.partition(".")[0] for n in timm.list_models(pretrained=True)}
@@ -181,6 +190,75 @@ def small_cnn(n_classes: int, *, width: int = 16) -> nn.Module:
         layers.append(nn.MaxPool2d(2))
     head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels[-1], n_classes)]
     return nn.Sequential(*layers, *head)
+
+
+def small_resnet(n_classes: int) -> nn.Module:
+    """Make a half-width ResNet-18 for 64 px pictures, 2.8 million random weights.
+
+    Source
+    ------
+    He et al. 2016; without the pooling after the first layer, which would leave too
+    little of a small picture.
+    """
+    from timm.models.resnet import BasicBlock, ResNet
+    from torch import nn
+
+    channels = (32, 64, 128, 256)
+    model = ResNet(BasicBlock, (2, 2, 2, 2), num_classes=n_classes, channels=channels)
+    model.maxpool = nn.Identity()
+    return model
+
+
+def small_vgg(n_classes: int) -> nn.Module:
+    """Make a VGG-style network for 64 px pictures, 1.2 million random weights.
+
+    Its layers are named as in VGG16: ``features``, a flat list of 3 × 3 convolutions
+    (with batch-norm) and max-pools, then the head.
+
+    Source
+    ------
+    Simonyan and Zisserman 2015.
+    """
+    from torch import nn
+
+    layers: list[nn.Module] = []
+    before = 3
+    for block in ((16,), (32,), (64, 64), (128, 128), (256, 256)):
+        for width in block:
+            layers += [nn.Conv2d(before, width, 3, padding=1)]
+            layers += [nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+            before = width
+        layers.append(nn.MaxPool2d(2))
+    model = nn.Sequential()
+    model.add_module("features", nn.Sequential(*layers))
+    model.add_module("pool", nn.AdaptiveAvgPool2d(1))
+    model.add_module("flatten", nn.Flatten())
+    model.add_module("head", nn.Linear(before, n_classes))
+    return model
+
+
+#: Architectures whose weights the course has trained itself (data/models).
+BUNDLED = {"small_resnet": small_resnet, "small_vgg": small_vgg}
+
+
+def _from_course(name: str, pretrained: bool, seed: int) -> SourceModel:
+    """Load weights of ``data/models``, or random ones of the same shape."""
+    import torch
+    from safetensors.torch import load_file
+
+    path = data_folder() / "models" / f"{name}.safetensors"
+    if not path.with_suffix(".json").is_file():
+        raise CourseError(f"{path.with_suffix('.json')} is missing.", REPAIR)
+    card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    seed_everything(seed)
+    model = BUNDLED[name](len(card["class_names"]))
+    if pretrained:
+        check_file(path, card["sha256"])
+        model.load_state_dict(load_file(path))
+    else:
+        card["title"] = f"{name}, random weights"
+    model.to(memory_format=torch.channels_last).eval()
+    return SourceModel(name, name, model, tuple(card["mean"]), tuple(card["std"]), card)
 
 
 def lite0_weights(model: nn.Module, path: Path | None = None) -> dict[str, Tensor]:

@@ -201,6 +201,146 @@ def train_unfrozen(model: nn.Module) -> nn.Module:
     return model
 
 
+def reinitialize(
+    model: nn.Module, layers: Iterable[str] | str, *, seed: int = 0
+) -> nn.Module:
+    """Give layers random weights again, as before any training, in place.
+
+    Parameters
+    ----------
+    model : nn.Module
+    layers : names
+        Exact layer names; everything inside them starts anew.
+    seed : int
+        Seed of the weights; PyTorch's global generator is left as it was.
+
+    Raises
+    ------
+    CourseError
+        If a layer does not exist, or holds parameters that PyTorch cannot reset.
+    """
+    import torch
+
+    resets = []
+    for part in (p for layer in _chosen(model, layers) for p in layer.modules()):
+        # Attention has it under another name.
+        reset = getattr(part, "_reset_parameters", None)
+        reset = getattr(part, "reset_parameters", reset)
+        if reset is not None:
+            resets.append(reset)
+        elif list(part.parameters(recurse=False)):
+            raise CourseError(
+                f"The parameters of {type(part).__name__} cannot be reset.",
+                "Make the network anew, without its trained weights.",
+            )
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        for reset in resets:
+            reset()
+    return model
+
+
+def drop_layers(model: nn.Module, layers: Iterable[str] | str) -> nn.Module:
+    """Take layers out, at the top, at the bottom or between, in place.
+
+    What went into a layer comes out of it unchanged (``nn.Identity``), so names and
+    the rest of the network stay as they are.
+
+    Raises
+    ------
+    CourseError
+        If a layer does not exist.
+    """
+    from torch import nn
+
+    names = [layers] if isinstance(layers, str) else list(layers)
+    for name in names:
+        get_layer(model, name)
+    for name in names:
+        parent, _, last = name.rpartition(".")
+        setattr(get_layer(model, parent) if parent else model, last, nn.Identity())
+    return model
+
+
+def append_layers(
+    model: nn.Module, *, bottom: nn.Module | None = None, top: nn.Module | None = None
+) -> nn.Module:
+    """Put layers before the first or after the last one.
+
+    Returns
+    -------
+    nn.Sequential
+        With the children "bottom", "model" and "top", as far as they were given.
+    """
+    from torch import nn
+
+    parts = {"bottom": bottom, "model": model, "top": top}
+    joined = nn.Sequential()
+    for name, part in parts.items():
+        if part is not None:
+            joined.add_module(name, part)
+    return joined
+
+
+def split_at(model: nn.Module, layer: str) -> tuple[nn.Module, nn.Module]:
+    """Cut a network behind a layer: ``top(bottom(x))`` equals ``model(x)``.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Set to eval mode; both parts share its weights.
+    layer : str
+        Exact layer name; its output is what ``bottom`` gives.
+
+    Raises
+    ------
+    CourseError
+        If the layer does not exist, the network cannot be traced, or something
+        passes by the layer (a short cut around it).
+
+    Source
+    ------
+    Reed et al. 2022, torch.fx.
+    """
+    from torch import fx
+
+    get_layer(model, layer)
+
+    class Tracer(fx.Tracer):
+        def is_leaf_module(self, module: nn.Module, name: str) -> bool:
+            return not layer.startswith(f"{name}.")  # only what the cut goes through
+
+    try:
+        graph = Tracer().trace(model.eval())
+    except Exception as error:  # whatever the network's own code raises
+        raise CourseError(
+            f"This network cannot be cut: {type(error).__name__} while tracing it.",
+            "Use FeatureExtractor, which works for every network.",
+        ) from error
+    nodes = list(graph.nodes)
+    cut = next((n for n in nodes if n.op == "call_module" and n.target == layer), None)
+    after = nodes[nodes.index(cut) + 1 :] if cut else []
+    passing = {a.name for n in after for a in n.all_input_nodes} - {
+        n.name for n in (cut, *after) if n is not None
+    }
+    # A stored tensor is no short cut: both parts can read it.
+    stored = {n.name: n for n in nodes if n.op == "get_attr"}
+    if cut is None or passing - set(stored):
+        raise CourseError(
+            f"{layer!r} is no place to cut: "
+            + ("something passes by it." if cut else "it takes no part."),
+            "Take the end of a whole stage.",
+        )
+    bottom, top, copies = fx.Graph(), fx.Graph(), {}
+    for node in nodes[: nodes.index(cut) + 1]:
+        copies[node] = bottom.node_copy(node, lambda n: copies[n])
+    bottom.output(copies[cut])
+    copies = {cut: top.placeholder("features")}
+    for node in [stored[n] for n in sorted(passing)] + after:
+        copies[node] = top.node_copy(node, lambda n: copies[n])
+    return fx.GraphModule(model, bottom), fx.GraphModule(model, top)
+
+
 def _chosen(model: nn.Module, layers: Iterable[str] | str | None) -> list[nn.Module]:
     names = [layers] if isinstance(layers, str) else layers
     return [model] if names is None else [get_layer(model, n) for n in names]

@@ -30,6 +30,7 @@ from torch import nn
 from tqdm import tqdm
 
 import tlhelpers
+from tlhelpers.datasets import load_drawings
 
 DATA = Path(__file__).resolve().parents[1]
 DOGS, CATS = slice(151, 269), slice(281, 286)  # ImageNet-1k class numbers
@@ -293,8 +294,163 @@ def measure_pets(folder: Path, seeds: int) -> dict[str, dict]:
     return simple_gates(train, test, seeds) | source_gates(train, test, seeds)
 
 
+def as_bytes(pixels: Array) -> torch.Tensor:
+    """Return pictures as tlhelpers wants them: channels first, uint8."""
+    return torch.from_numpy(pixels.copy()).permute(0, 3, 1, 2)
+
+
+def course_cnn_scores(train: Pictures, test: Pictures, seeds: int) -> list[float]:
+    """Return test accuracies of the course's own small network, 20 per class."""
+    def prepare(x: torch.Tensor) -> torch.Tensor:
+        return x.float() / 127.5 - 1
+
+    def shrunk(pixels: Array) -> torch.Tensor:
+        small = [Image.fromarray(p).resize((64, 64), Image.BILINEAR) for p in pixels]
+        return as_bytes(np.stack(small))
+
+    x, asked, scores = shrunk(train.pixels), shrunk(test.pixels), []
+    picks = tqdm(labelled(train.y, 20, seeds), "from scratch", seeds, leave=False)
+    for seed, pick in enumerate(picks):
+        torch.manual_seed(seed)
+        net = tlhelpers.small_cnn(len(np.unique(train.y)))
+        tlhelpers.fit(net, (x[pick], torch.from_numpy(train.y[pick])), epochs=40,
+                      lr=3e-3, batch_size=16, seed=seed,
+                      transform=lambda b: prepare(tlhelpers.augment(b)))
+        scores.append(tlhelpers.evaluate(net, (asked, torch.from_numpy(test.y)),
+                                         transform=prepare))
+    return scores
+
+
+def course_frozen_scores(train: Pictures, test: Pictures, seeds: int) -> list[float]:
+    """Return test accuracies of a linear head on frozen features, 20 per class."""
+    source = tlhelpers.load_source()
+    known, asked = (tlhelpers.extract_features(source, as_bytes(part.pixels))
+                    for part in (train, test))
+    return [LogisticRegression(max_iter=2000).fit(known[pick], train.y[pick])
+            .score(asked, test.y) for pick in labelled(train.y, 20, seeds)]
+
+
+def flower_cue_gates(train: Pictures, test: Pictures) -> dict[str, dict]:
+    """Return the gates that say what must not tell flowers apart."""
+    how = "logistic regression on {}, all training pictures (60 labels per class)"
+    cues = {"pixels_60": (small_pixels, "standardised 32 x 32 pixels"),
+            "colour_histogram": (histograms, "a 64-bin colour histogram")}
+    gates = {name: gate(linear_score(view(train.pixels), train.y, view(test.pixels),
+                                     test.y), 0.60, True, how.format(text))
+             for name, (view, text) in cues.items()}
+    tree = ("best decision tree on one manifest column, colour and stage among them, "
+            "or the file size, fitted on all training pictures")
+    return gates | {"single_cue": cue_gate(train, test) | {"how": tree}}
+
+
+def measure_flowers(folder: Path, seeds: int) -> dict[str, dict]:
+    """Measure the gates of the drawn flowers."""
+    train, test = load(folder, "train"), load(folder, "test")
+    scratch = course_cnn_scores(train, test, seeds)
+    frozen = course_frozen_scores(train, test, seeds)
+    gains = [a - b for a, b in zip(frozen, scratch, strict=True)]
+    return flower_cue_gates(train, test) | {
+        "scratch_20_cnn": mean_gate(
+            scratch, 0.75, True,
+            "tlhelpers.small_cnn from random weights at 64 px, flips and shifts, AdamW "
+            "one-cycle 3e-3, batches of 16, 40 passes over 20 labels per class"),
+        "frozen_20": mean_gate(
+            frozen, 0.85, False,
+            "logistic regression on frozen EfficientNet-Lite0 features at 96 px, 20 "
+            "labels per class"),
+        "gain_20": mean_gate(
+            gains, 0.10, False,
+            "frozen_20 minus scratch_20_cnn, same labels in both"),
+    }
+
+
+def outlines(pixels: Array) -> Array:
+    """Return amount of ink, box around it and its place: a few numbers a picture."""
+    rows = []
+    for p in pixels.astype(float):
+        away = np.abs(p - np.median(p))  # the paper is the commonest grey
+        y, x = (np.flatnonzero((away > 40).any(k)) for k in (1, 0))
+        h, w = np.ptp(y) + 1, np.ptp(x) + 1
+        ink = (away > 40).sum()
+        rows.append((ink, away.mean(), h, w, np.log(w / h), ink / (w * h), y.mean(),
+                     x.mean(), np.median(p)))
+    return np.array(rows)
+
+
+def sketch_cue_gates(train: Pictures, test: Pictures, picks: list[Array],
+                     ) -> dict[str, dict]:
+    """Return the gates that say what must not tell sketches apart."""
+    cues = {"pixels_10": (small_pixels, 0.60, "32 x 32 pixels"),
+            "outline_10": (outlines, 0.55, "amount of ink, its box and its place")}
+    gates = {}
+    for name, (view, limit, text) in cues.items():
+        known, asked = view(train.pixels), view(test.pixels)
+        scores = [linear_score(known[i], train.y[i], asked, test.y) for i in picks]
+        gates[name] = mean_gate(scores, limit, True, "logistic regression on "
+                                f"standardised {text}, 10 labels per class")
+    tree = ("best decision tree on one manifest column (what is drawn and its view "
+            "left out) or the file size, fitted on all training pictures")
+    # Views of a car are named otherwise than views of a tree: the names are the class.
+    known, asked = (Pictures(p.pixels, p.y, p.rows.drop(columns=["drawn", "view"]))
+                    for p in (train, test))
+    return gates | {"single_cue": cue_gate(known, asked) | {"how": tree}}
+
+
+def sketch_frozen_scores(task: tlhelpers.ImageTask, picks: list[Array],
+                         layer: str | None) -> list[float]:
+    """Return test accuracies of a linear head on one layer's features at 128 px."""
+    source = tlhelpers.load_source()
+    (x, y), (asked, wanted) = task.train.tensors(128), task.test.tensors(128)
+    known, asked = (tlhelpers.extract_features(source, part, layer=layer)
+                    for part in (x, asked))
+    return [LogisticRegression(max_iter=2000).fit(known[i], y[i])
+            .score(asked, wanted) for i in picks]
+
+
+def sketch_scratch_scores(task: tlhelpers.ImageTask, picks: list[Array]) -> list[float]:
+    """Return test accuracies of the course's small network from random weights."""
+    def prepare(x: torch.Tensor) -> torch.Tensor:
+        return x.float() / 127.5 - 1
+
+    (x, y), asked, scores = task.train.tensors(64), task.test.tensors(64), []
+    for seed, pick in enumerate(tqdm(picks, "from scratch", leave=False)):
+        torch.manual_seed(seed)
+        net = tlhelpers.small_cnn(task.n_classes)
+        tlhelpers.fit(net, (x[pick], y[pick]), epochs=40, lr=3e-3, seed=seed,
+                      transform=lambda b: prepare(tlhelpers.augment(b)))
+        scores.append(tlhelpers.evaluate(net, asked, transform=prepare))
+    return scores
+
+
+def measure_sketches(folder: Path, seeds: int) -> dict[str, dict]:
+    """Measure the gates of the pen drawings, as notebook 04 chooses its labels."""
+    task = load_drawings(folder)
+    # So few labels: fewer than ten draws of them would say little.
+    picks = [task.rows(10, seed) for seed in range(max(seeds, 10))]
+    layers = (None, "blocks.2", "blocks.3", "blocks.4", "blocks.5")
+    scores = {k: sketch_frozen_scores(task, picks, k) for k in layers}
+    means = {k or "last": round(float(np.mean(v)), 4) for k, v in scores.items()}
+    scratch = sketch_scratch_scores(task, picks)
+    gains = [a - b for a, b in zip(scores[None], scratch, strict=True)]
+    train, test = load(folder, "train"), load(folder, "test")
+    return sketch_cue_gates(train, test, picks) | {
+        "scratch_10_cnn": mean_gate(
+            scratch, 0.70, True,
+            "tlhelpers.small_cnn from random weights at 64 px, flips and shifts, AdamW "
+            "one-cycle 3e-3, batches of 16, 40 passes over 10 labels per class"),
+        "frozen_10": mean_gate(
+            scores[None], 0.80, False,
+            "logistic regression on frozen EfficientNet-Lite0 features at 128 px, 10 "
+            "labels per class") | {"per_layer": means},
+        "gain_10": mean_gate(
+            gains, 0.15, False,
+            "frozen_10 minus scratch_10_cnn, same labels in both"),
+    }
+
+
 # Another data set joins by adding its function: (folder, seeds) -> gates by name.
-DATA_SETS: dict[str, Callable[[Path, int], dict[str, dict]]] = {"pets": measure_pets}
+DATA_SETS: dict[str, Callable[[Path, int], dict[str, dict]]] = {
+    "flowers": measure_flowers, "pets": measure_pets, "sketches": measure_sketches}
 
 
 # ---------------------------------------------------------------- cards and overview
@@ -350,6 +506,23 @@ def section(card: dict) -> list[str]:
     return [*lines, ""]
 
 
+def model_section(path: Path) -> list[str]:
+    """Return the README section of one source model, from its card."""
+    card = json.loads(path.read_text(encoding="utf-8"))
+    size = path.with_suffix(".safetensors").stat().st_size
+    top1, epochs = card["valid_accuracy"], len(card["epochs"])
+    return [f"## Source model `{path.stem}`", "",
+            f"Trained by this course on {card['source_task']}.", "",
+            f"- Top-1 accuracy {top1:.3f} on the official validation part, after "
+            f"{epochs} epochs ({card['hardware']})",
+            f"- Made by: `{card['command']} --data FOLDER`; the log of every epoch "
+            f"stands in `models/{path.name}`",
+            f"- Format: safetensors, fp16, {size / 1e6:.1f} MB, sha256 "
+            f"`{card['sha256']}`",
+            f"- Origin: {card['origin']}", f"- Licence: {card['licence']}",
+            f"- Known biases: {card['known_biases']}", ""]
+
+
 def write_readme(data: Path) -> None:
     """Write the overview of all data sets from their cards."""
     lines = ["# Bundled data sets", "",
@@ -357,6 +530,8 @@ def write_readme(data: Path) -> None:
              "written by `make/measure_gates.py` from the cards.", ""]
     for path in sorted(data.glob("*/card.json")):
         lines += section(json.loads(path.read_text(encoding="utf-8")))
+    for path in sorted(data.glob("models/*.json")):
+        lines += model_section(path)
     (data / "README.md").write_bytes("\n".join(lines).encode())
 
 
