@@ -101,8 +101,10 @@ def _study(options: argparse.Namespace) -> int:
 
 
 def _download(options: argparse.Namespace) -> int:
-    task = datasets.load_pets("full")
-    print(f"{OK} {task.card['title']}: {len(task.train)} + {len(task.test)} pictures")
+    for load in (datasets.load_pets, datasets.load_flowers):
+        task = load("full")
+        counts = f"{len(task.train)} + {len(task.valid)} + {len(task.test)} pictures"
+        print(f"{OK} {task.card['title']}: {counts}")
     return 0
 
 
