@@ -218,7 +218,7 @@ def test_study_collects_metrics_over_seeds(course, monkeypatch):
     )
     assert cli.main(["study", "01", "--seeds", "3", "--out", "out"]) == 0
     study = json.loads((course / "data" / "studies" / "01.json").read_text())
-    assert study["metrics"] == {"seed": [1000, 1001, 1002]}
+    assert study["metrics"] == {"seed": [1000, 1100, 1200]}
     assert study["claims_held"] == {"even": 2}
     assert study["command"] == "tlhelpers study 01 --seeds 3"
 

@@ -348,7 +348,8 @@ def run_study(number: str, *, seeds: int, out: Path) -> Path:
     """Run one notebook with many seeds and keep every figure it records.
 
     Writes ``data/studies/NN.json``: the scores by metric, the machine, the command.
-    Seeds start at 1,000, so that no ordinary run repeats one of them.
+    Seeds start at 1,000, so that no ordinary run repeats one of them, and lie 100 apart,
+    so that no two runs share one.
 
     Raises
     ------
@@ -359,7 +360,9 @@ def run_study(number: str, *, seeds: int, out: Path) -> Path:
         raise CourseError("A study needs at least 2 seeds.", "Use --seeds 10.")
     metrics: dict[str, list[float]] = {}
     claims: dict[str, int] = {}
-    for seed in range(1000, 1000 + seeds):
+    # A run uses the seeds after its own, too: neighbours would share most of them.
+    numbers = range(1000, 1000 + 100 * seeds, 100)
+    for seed in numbers:
         entry = run_course([number], out=out, profile="mini", seed=seed, pages=False)
         entry = entry["notebooks"][0]
         if entry["status"] in ("failed", "interrupted"):
@@ -373,7 +376,7 @@ def run_study(number: str, *, seeds: int, out: Path) -> Path:
     study = {
         "command": f"tlhelpers study {number} --seeds {seeds}",
         "environment": environment(),
-        "seeds": list(range(1000, 1000 + seeds)),
+        "seeds": list(numbers),
         "claims_held": claims,
         "metrics": metrics,
     }
