@@ -214,12 +214,12 @@ def test_study_collects_metrics_over_seeds(course, monkeypatch):
         course,
         "01_good",
         'run.record("seed", SEED)',
-        'run.claim("even", SEED % 2 == 0)',
+        'run.claim("late", SEED > 1000)',
     )
     assert cli.main(["study", "01", "--seeds", "3", "--out", "out"]) == 0
     study = json.loads((course / "data" / "studies" / "01.json").read_text())
     assert study["metrics"] == {"seed": [1000, 1100, 1200]}
-    assert study["claims_held"] == {"even": 2}
+    assert study["claims_held"] == {"late": 2}
     assert study["command"] == "tlhelpers study 01 --seeds 3"
 
 

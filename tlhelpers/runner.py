@@ -348,8 +348,8 @@ def run_study(number: str, *, seeds: int, out: Path) -> Path:
     """Run one notebook with many seeds and keep every figure it records.
 
     Writes ``data/studies/NN.json``: the scores by metric, the machine, the command.
-    Seeds start at 1,000, so that no ordinary run repeats one of them, and lie 100 apart,
-    so that no two runs share one.
+    Seeds start at 1,000, so that no ordinary run repeats one of them, and lie 100
+    apart, so that no two runs share one.
 
     Raises
     ------
