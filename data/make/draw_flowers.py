@@ -7,21 +7,16 @@ how a flower is built: rays around a disc, layered petals, a cup, a shaggy cushi
 
 from __future__ import annotations
 
-import argparse
-import csv
-import hashlib
-import io
 import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 # The neighbours must be found however this file is loaded, by path included.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from draw_pets import OVERSAMPLE, SPLITS, count, prepare, write_card
+from drawing_program import DrawingProgram, picture_rng
 from flower_anatomy import (
     COLOURS,
     KINDS,
@@ -32,7 +27,7 @@ from flower_anatomy import (
     paint_leaf,
     paint_stem,
 )
-from painting import Canvas, Pen, box, curve, ellipse, mix, soften
+from painting import OVERSAMPLE, Canvas, Pen, box, curve, ellipse, mix, soften
 from pet_scenes import CLUTTER, LIGHT_ODDS, LIGHTS, apply_light, draw_scene, finish
 
 LABELS = tuple(KINDS)
@@ -412,11 +407,7 @@ def draw_flower(
 # ---------------------------------------------------------------- the data set
 
 
-COLUMNS = (
-    "file",
-    "split",
-    "label",
-    "sha256",
+ATTRIBUTES = (
     "stage",
     "colour",
     "view",
@@ -430,7 +421,6 @@ COLUMNS = (
     "blur",
     "noise",
 )
-PROGRAM = "data/make/draw_flowers.py"
 BIASES = (
     "These are drawings from one program, not photographs: a model that does well here"
     " has not been shown to do well on real flowers.",
@@ -453,138 +443,32 @@ BIASES = (
 )
 
 
-def picture_rng(seed: int, split: str, label: str, index: int) -> np.random.Generator:
-    """Return the generator of one picture, shared with no other picture."""
-    split_key = (*SPLITS, "unlabelled").index(split)
-    label_key = LABELS.index(label) if label else len(LABELS)
-    return np.random.default_rng([seed, split_key, label_key, index])
-
-
-def write_picture(out: Path, seed: int, split: str, label: str, index: int) -> dict:
-    """Draw one picture, save it, and return its row of the manifest."""
-    rng = picture_rng(seed, split, label, index)
+def draw(seed: int, split: str, label: str, index: int) -> tuple:
+    """Draw one picture of the set; an unlabelled one is of any kind."""
+    rng = picture_rng(seed, split, (*LABELS, "").index(label), index)
     image, attributes = draw_flower(label or str(rng.choice(LABELS)), rng)
     if not label:  # stage and colour would narrow the class down
         attributes |= {"stage": "", "colour": ""}
-    data = io.BytesIO()
-    image.save(data, "JPEG", quality=int(rng.integers(*QUALITY)))
-    file = "/".join(part for part in (split, label, f"{index:04d}.jpg") if part)
-    path = out / file
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data.getvalue())
-    digest = hashlib.sha256(data.getvalue()).hexdigest()
-    return {"file": file, "split": split, "label": label, "sha256": digest} | attributes
+    return image, {"quality": int(rng.integers(*QUALITY))}, attributes
 
 
-def plan(counts: dict[str, int]) -> list[tuple[str, str, int]]:
-    """List (split, label, index) of every picture to draw."""
-    jobs = [
-        (split, label, i + 1)
-        for split in SPLITS
-        for label in LABELS
-        for i in range(counts[split])
-    ]
-    return jobs + [("unlabelled", "", i + 1) for i in range(counts["unlabelled"])]
-
-
-def write_manifest(path: Path, rows: list[dict]) -> str:
-    """Write the manifest and return its SHA-256."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    data = text.getvalue().encode()
-    path.write_bytes(data)
-    return hashlib.sha256(data).hexdigest()
-
-
-def make_card(seed: int, counts: dict[str, int], digest: str) -> dict:
-    """Return the data card, without gates."""
-    options = " ".join(f"--{k} {v}" for k, v in counts.items() if v or k in SPLITS)
-    per_class = {k: dict.fromkeys(LABELS, counts[k]) for k in SPLITS}
-    if counts["unlabelled"]:
-        per_class["unlabelled"] = counts["unlabelled"]
-    return {
-        "name": "flowers",
-        "title": "Drawn flowers",
-        "description": "Small paintings of one to four daisies, dandelions, roses, "
-        "sunflowers or tulips, in many colours, views, scenes and lights, with buds "
-        "and seed clocks. About one picture in two is partly hidden, visited by an "
-        "insect, blurred or grainy.",
-        "made_by": {
-            "program": PROGRAM,
-            "command": f"python {PROGRAM} --seed {seed} {options}",
-        },
-        "seed": seed,
-        "counts": per_class,
-        "classes": list(LABELS),
-        "size_px": [96, 96],
-        "format": f"JPEG, RGB, quality {QUALITY[0]} to {QUALITY[1] - 1}",
-        "licence": "CC BY 4.0",
-        "sha256": digest,
-        "known_biases": list(BIASES),
-    }
-
-
-def generate(out: Path, seed: int, counts: dict[str, int]) -> None:
-    """Draw the whole data set into ``out``.
-
-    Parameters
-    ----------
-    out : Path
-        Folder to fill; must be empty or hold an earlier run.
-    seed : int
-        Seed of the data set.
-    counts : dict of str to int
-        Pictures per class for ``train``, ``valid`` and ``test``, and pictures in all
-        for ``unlabelled``.
-
-    Raises
-    ------
-    FileExistsError
-        If ``out`` holds files of something else.
-    NotADirectoryError
-        If ``out`` is a file.
-    """
-    prepare(out)
-    jobs = tqdm(plan(counts), desc="drawing flowers", unit="picture")
-    rows = [write_picture(out, seed, *job) for job in jobs]
-    digest = write_manifest(out / "manifest.csv", rows)
-    write_card(out / "card.json", make_card(seed, counts, digest))
-
-
-def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description="Draw the flowers data set.")
-    parser.add_argument("--out", type=Path, default=Path("data/flowers"))
-    parser.add_argument("--seed", type=count, default=0)
-    for split, number in (("train", 60), ("valid", 15), ("test", 75)):
-        parser.add_argument(
-            f"--{split}",
-            type=count,
-            default=number,
-            help=f"pictures per class (default {number})",
-        )
-    parser.add_argument(
-        "--unlabelled",
-        type=count,
-        default=0,
-        help="pictures without a class (default 0)",
-    )
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run the program; return its exit status."""
-    options = parse_arguments(argv)
-    counts = {k: getattr(options, k) for k in (*SPLITS, "unlabelled")}
-    try:
-        generate(options.out, options.seed, counts)
-    except OSError as error:
-        print(f"draw_flowers: {error}", file=sys.stderr)
-        return 1
-    return 0
+PROGRAM = DrawingProgram(
+    name="flowers",
+    title="Drawn flowers",
+    description="Small paintings of one to four daisies, dandelions, roses, "
+    "sunflowers or tulips, in many colours, views, scenes and lights, with buds "
+    "and seed clocks. About one picture in two is partly hidden, visited by an "
+    "insect, blurred or grainy.",
+    labels=LABELS,
+    attributes=ATTRIBUTES,
+    counts={"train": 60, "valid": 15, "test": 75, "unlabelled": 0},
+    draw=draw,
+    image_format="JPEG",
+    format_note=f"JPEG, RGB, quality {QUALITY[0]} to {QUALITY[1] - 1}",
+    side=96,
+    known_biases=BIASES,
+)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(PROGRAM.main())

@@ -8,22 +8,17 @@ eyes and whiskers.  The colour of the nose and the tongue only lean towards a cl
 
 from __future__ import annotations
 
-import argparse
-import csv
-import hashlib
-import io
-import json
 import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 # The neighbours must be found however this file is loaded, by path included.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from painting import Canvas, Pen, ellipse
+from drawing_program import DrawingProgram, picture_rng
+from painting import OVERSAMPLE, Canvas, Pen, ellipse
 from pet_anatomy import BODIES, IRISES, Body, Breed, Head, draw_head, make_coat
 from pet_scenes import (
     LIGHT_ODDS,
@@ -39,8 +34,6 @@ from pet_scenes import (
 )
 
 LABELS = ("cat", "dog")
-SPLITS = ("train", "valid", "test")
-OVERSAMPLE = 3  # drawn this many times larger, then averaged down: smooth edges
 
 
 # One row per pair of twins.  Because the look stands once for both, no ear, coat,
@@ -227,11 +220,9 @@ def draw_pet(label: str, rng: np.random.Generator, *,
 # ---------------------------------------------------------------- the data set
 
 
-COLUMNS = ("file", "split", "label", "sha256", "breed", "ears", "coat", "colour",
-           "build", "pose", "facing", "eyes", "iris", "pupil", "whiskers",
-           "nose", "tongue", "scale", "background", "light", "occlusion",
-           "blur", "noise")
-PROGRAM = "data/make/draw_pets.py"
+ATTRIBUTES = ("breed", "ears", "coat", "colour", "build", "pose", "facing", "eyes",
+              "iris", "pupil", "whiskers", "nose", "tongue", "scale", "background",
+              "light", "occlusion", "blur", "noise")
 BIASES = (
     "These are drawings from one program, not photographs: a model that does well here"
     " has not been shown to do well on real animals.",
@@ -257,156 +248,31 @@ BIASES = (
 )
 
 
-def picture_rng(seed: int, split: str, label: str, index: int) -> np.random.Generator:
-    """Return the generator of one picture, shared with no other picture."""
-    split_key = (*SPLITS, "unlabelled").index(split)
-    label_key = LABELS.index(label) if label else len(LABELS)
-    return np.random.default_rng([seed, split_key, label_key, index])
-
-
-def write_picture(out: Path, seed: int, split: str, label: str, index: int) -> dict:
-    """Draw one picture, save it, and return its row of the manifest."""
-    rng = picture_rng(seed, split, label, index)
-    shown = label or str(rng.choice(LABELS))
-    image, attributes = draw_pet(shown, rng)
+def draw(seed: int, split: str, label: str, index: int) -> tuple:
+    """Draw one picture of the set; an unlabelled one is a cat or a dog."""
+    rng = picture_rng(seed, split, (*LABELS, "").index(label), index)
+    image, attributes = draw_pet(label or str(rng.choice(LABELS)), rng)
     if not label:
         attributes["breed"] = ""  # the breed would give the class away
-    data = io.BytesIO()
-    image.save(data, "JPEG", quality=int(rng.integers(76, 92)))
-    file = "/".join(part for part in (split, label, f"{index:04d}.jpg") if part)
-    path = out / file
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data.getvalue())
-    digest = hashlib.sha256(data.getvalue()).hexdigest()
-    return {"file": file, "split": split, "label": label, "sha256": digest} | attributes
+    return image, {"quality": int(rng.integers(76, 92))}, attributes
 
 
-def plan(counts: dict[str, int]) -> list[tuple[str, str, int]]:
-    """List (split, label, index) of every picture to draw."""
-    jobs = [(split, label, i + 1) for split in SPLITS for label in LABELS
-            for i in range(counts[split])]
-    return jobs + [("unlabelled", "", i + 1) for i in range(counts["unlabelled"])]
-
-
-def prepare(out: Path) -> None:
-    """Make room in ``out``: remove an earlier run's pictures and nothing else."""
-    if out.exists() and not out.is_dir():
-        raise NotADirectoryError(f"{out} is a file; --out needs a folder")
-    known = (out / "manifest.csv").exists()
-    if out.exists() and any(out.iterdir()) and not known:
-        raise FileExistsError(f"{out} holds other files and no manifest.csv; choose an "
-                              "empty folder with --out")
-    for split in (*SPLITS, "unlabelled"):
-        for old in sorted((out / split).glob("**/*.jpg")):
-            old.unlink()
-    out.mkdir(parents=True, exist_ok=True)
-
-
-def write_manifest(path: Path, rows: list[dict]) -> str:
-    """Write the manifest and return its SHA-256."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    data = text.getvalue().encode()
-    path.write_bytes(data)
-    return hashlib.sha256(data).hexdigest()
-
-
-def make_card(seed: int, counts: dict[str, int], digest: str) -> dict:
-    """Return the data card, without gates."""
-    options = " ".join(f"--{k} {v}" for k, v in counts.items() if v or k in SPLITS)
-    per_class = {k: dict.fromkeys(LABELS, counts[k]) for k in SPLITS}
-    if counts["unlabelled"]:
-        per_class["unlabelled"] = counts["unlabelled"]
-    return {
-        "name": "pets",
-        "title": "Drawn cats and dogs",
-        "description": "Small illustrations of one cat or one dog each, in 14 invented "
-        "breeds per class, many poses, scenes and lights. About one picture in three "
-        "is partly hidden, blurred or grainy.",
-        "made_by": {"program": PROGRAM,
-                    "command": f"python {PROGRAM} --seed {seed} {options}"},
-        "seed": seed,
-        "counts": per_class,
-        "classes": list(LABELS),
-        "size_px": [96, 96],
-        "format": "JPEG, RGB, quality 76 to 91",
-        "licence": "CC BY 4.0",
-        "sha256": digest,
-        "known_biases": list(BIASES),
-    }
-
-
-def write_card(path: Path, card: dict) -> None:
-    """Write the card, keeping measured gates if the pictures are still the same."""
-    gates = {}
-    if path.exists():
-        old = json.loads(path.read_text(encoding="utf-8"))
-        gates = old.get("gates", {}) if old.get("sha256") == card["sha256"] else {}
-    text = json.dumps(card | {"gates": gates}, indent=2, ensure_ascii=False)
-    path.write_bytes((text + "\n").encode())
-
-
-def generate(out: Path, seed: int, counts: dict[str, int]) -> None:
-    """Draw the whole data set into ``out``.
-
-    Parameters
-    ----------
-    out : Path
-        Folder to fill; must be empty or hold an earlier run.
-    seed : int
-        Seed of the data set.
-    counts : dict of str to int
-        Pictures per class for ``train``, ``valid`` and ``test``, and pictures in all
-        for ``unlabelled``.
-
-    Raises
-    ------
-    FileExistsError
-        If ``out`` holds files of something else.
-    NotADirectoryError
-        If ``out`` is a file.
-    """
-    prepare(out)
-    jobs = tqdm(plan(counts), desc="drawing pets", unit="picture")
-    rows = [write_picture(out, seed, *job) for job in jobs]
-    digest = write_manifest(out / "manifest.csv", rows)
-    write_card(out / "card.json", make_card(seed, counts, digest))
-
-
-def count(text: str) -> int:
-    """Parse a number of pictures."""
-    number = int(text) if text.isdigit() else -1
-    if not 0 <= number <= 9999:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 9999")
-    return number
-
-
-def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description="Draw the pets data set.")
-    parser.add_argument("--out", type=Path, default=Path("data/pets"))
-    parser.add_argument("--seed", type=count, default=0)
-    for split, number in (("train", 400), ("valid", 100), ("test", 250)):
-        parser.add_argument(f"--{split}", type=count, default=number,
-                            help=f"pictures per class (default {number})")
-    parser.add_argument("--unlabelled", type=count, default=0,
-                        help="pictures without a class (default 0)")
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run the program; return its exit status."""
-    options = parse_arguments(argv)
-    counts = {k: getattr(options, k) for k in (*SPLITS, "unlabelled")}
-    try:
-        generate(options.out, options.seed, counts)
-    except OSError as error:
-        print(f"draw_pets: {error}", file=sys.stderr)
-        return 1
-    return 0
+PROGRAM = DrawingProgram(
+    name="pets",
+    title="Drawn cats and dogs",
+    description="Small illustrations of one cat or one dog each, in 14 invented "
+    "breeds per class, many poses, scenes and lights. About one picture in three "
+    "is partly hidden, blurred or grainy.",
+    labels=LABELS,
+    attributes=ATTRIBUTES,
+    counts={"train": 400, "valid": 100, "test": 250, "unlabelled": 0},
+    draw=draw,
+    image_format="JPEG",
+    format_note="JPEG, RGB, quality 76 to 91",
+    side=96,
+    known_biases=BIASES,
+)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(PROGRAM.main())

@@ -7,28 +7,22 @@ unlabelled pictures show a fifth thing, which no class name fits.
 
 from __future__ import annotations
 
-import argparse
-import csv
-import hashlib
-import io
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
-from tqdm import tqdm
 
 # The neighbours must be found however this file is loaded, by path included.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from draw_pets import count, write_card
+from drawing_program import DrawingProgram, picture_rng
 from painting import Array, Pen, blurred, cloud, curve, ellipse
 from sketch_shapes import VIEWS, arc, rectangle
 
 LABELS = ("car", "cheese", "house", "tree")
 FIFTH = "fish"  # what the unlabelled pictures show
-SPLITS = ("train", "valid", "test")
 OVERSAMPLE = 4  # drawn this many times larger, then averaged down: smooth edges
 LEVELS = 16  # grey levels of a stored picture: small files
 
@@ -625,11 +619,7 @@ def draw_sketch(
 # ---------------------------------------------------------------- the data set
 
 
-COLUMNS = (
-    "file",
-    "split",
-    "label",
-    "sha256",
+ATTRIBUTES = (
     "drawn",
     "view",
     "style",
@@ -642,7 +632,6 @@ COLUMNS = (
     "paper_tone",
     "clutter",
 )
-PROGRAM = "data/make/draw_sketches.py"
 BIASES = (
     "These are drawings from one program that imitates hands, not scans of paper: a"
     " model that does well here has not been shown to read what people draw.",
@@ -660,12 +649,6 @@ BIASES = (
 )
 
 
-def picture_rng(seed: int, split: str, thing: str, index: int) -> np.random.Generator:
-    """Return a generator that nothing else shares."""
-    keys = (*SPLITS, "unlabelled").index(split), (*LABELS, FIFTH).index(thing)
-    return np.random.default_rng([seed, *keys, index])
-
-
 def view_and_style(seed: int, split: str, thing: str, index: int) -> tuple[str, str]:
     """Deal views and hands like cards; no pair of them comes twice in 40 pictures."""
     views, styles = list(VIEWS[thing]), list(STYLES)
@@ -677,151 +660,31 @@ def view_and_style(seed: int, split: str, thing: str, index: int) -> tuple[str, 
     return views[place % len(views)], styles[place % len(styles)]
 
 
-def write_picture(out: Path, seed: int, split: str, label: str, index: int) -> dict:
-    """Draw one picture, save it, and return its row of the manifest."""
+def draw(seed: int, split: str, label: str, index: int) -> tuple:
+    """Draw one picture of the set; the unlabelled ones show a fifth thing."""
     thing = label or FIFTH
     view, style = view_and_style(seed, split, thing, index)
-    rng = picture_rng(seed, split, thing, index)
+    rng = picture_rng(seed, split, (*LABELS, FIFTH).index(thing), index)
     image, attributes = draw_sketch(thing, view, style, rng)
-    data = io.BytesIO()
-    image.save(data, "PNG", optimize=True)
-    file = "/".join(part for part in (split, label, f"{index:04d}.png") if part)
-    path = out / file
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data.getvalue())
-    digest = hashlib.sha256(data.getvalue()).hexdigest()
-    return {
-        "file": file,
-        "split": split,
-        "label": label,
-        "sha256": digest,
-        "drawn": thing,
-    } | attributes
+    return image, {"optimize": True}, {"drawn": thing} | attributes
 
 
-def plan(counts: dict[str, int]) -> list[tuple[str, str, int]]:
-    """List (split, label, index) of every picture to draw."""
-    jobs = [
-        (split, label, i + 1)
-        for split in SPLITS
-        for label in LABELS
-        for i in range(counts[split])
-    ]
-    return jobs + [("unlabelled", "", i + 1) for i in range(counts["unlabelled"])]
-
-
-def prepare(out: Path) -> None:
-    """Make room in ``out``: remove an earlier run's pictures and nothing else."""
-    if out.exists() and not out.is_dir():
-        raise NotADirectoryError(f"{out} is a file; --out needs a folder")
-    known = (out / "manifest.csv").exists()
-    if out.exists() and any(out.iterdir()) and not known:
-        raise FileExistsError(
-            f"{out} holds other files and no manifest.csv; choose an "
-            "empty folder with --out"
-        )
-    for split in (*SPLITS, "unlabelled"):
-        for old in sorted((out / split).glob("**/*.png")):
-            old.unlink()
-    out.mkdir(parents=True, exist_ok=True)
-
-
-def write_manifest(path: Path, rows: list[dict]) -> str:
-    """Write the manifest and return its SHA-256."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    data = text.getvalue().encode()
-    path.write_bytes(data)
-    return hashlib.sha256(data).hexdigest()
-
-
-def make_card(seed: int, counts: dict[str, int], digest: str) -> dict:
-    """Return the data card, without gates."""
-    options = " ".join(f"--{k} {v}" for k, v in counts.items())
-    per_class = {k: dict.fromkeys(LABELS, counts[k]) for k in SPLITS}
-    return {
-        "name": "sketches",
-        "title": "Drawn sketches",
-        "description": "Pen drawings of a car, a cheese, a house or a tree, in 9 or 10 "
-        "views per class, by 11 different hands with 8 kinds of pen; no view comes "
-        "twice from the same hand. The unlabelled "
-        f"ones show a {FIFTH}: none of the four.",
-        "made_by": {
-            "program": PROGRAM,
-            "command": f"python {PROGRAM} --seed {seed} {options}",
-        },
-        "seed": seed,
-        "counts": per_class | {"unlabelled": counts["unlabelled"]},
-        "classes": list(LABELS),
-        "size_px": [128, 128],
-        "format": f"PNG, grey, at most {LEVELS} levels",
-        "licence": "CC BY 4.0",
-        "sha256": digest,
-        "known_biases": list(BIASES),
-    }
-
-
-def generate(out: Path, seed: int, counts: dict[str, int]) -> None:
-    """Draw the whole data set into ``out``.
-
-    Parameters
-    ----------
-    out : Path
-        Folder to fill; must be empty or hold an earlier run.
-    seed : int
-        Seed of the data set.
-    counts : dict of str to int
-        Pictures per class for ``train``, ``valid`` and ``test``, and pictures in all
-        for ``unlabelled``.
-
-    Raises
-    ------
-    FileExistsError
-        If ``out`` holds files of something else.
-    NotADirectoryError
-        If ``out`` is a file.
-    """
-    prepare(out)
-    jobs = tqdm(plan(counts), desc="drawing sketches", unit="picture")
-    rows = [write_picture(out, seed, *job) for job in jobs]
-    digest = write_manifest(out / "manifest.csv", rows)
-    write_card(out / "card.json", make_card(seed, counts, digest))
-
-
-def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description="Draw the sketches data set.")
-    parser.add_argument("--out", type=Path, default=Path("data/sketches"))
-    parser.add_argument("--seed", type=count, default=0)
-    for split, number in (("train", 16), ("valid", 4), ("test", 20)):
-        parser.add_argument(
-            f"--{split}",
-            type=count,
-            default=number,
-            help=f"pictures per class (default {number})",
-        )
-    parser.add_argument(
-        "--unlabelled",
-        type=count,
-        default=20,
-        help=f"pictures of a {FIFTH}, without a class (default 20)",
-    )
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run the program; return its exit status."""
-    options = parse_arguments(argv)
-    counts = {k: getattr(options, k) for k in (*SPLITS, "unlabelled")}
-    try:
-        generate(options.out, options.seed, counts)
-    except OSError as error:
-        print(f"draw_sketches: {error}", file=sys.stderr)
-        return 1
-    return 0
+PROGRAM = DrawingProgram(
+    name="sketches",
+    title="Drawn sketches",
+    description="Pen drawings of a car, a cheese, a house or a tree, in 9 or 10 "
+    "views per class, by 11 different hands with 8 kinds of pen; no view comes "
+    f"twice from the same hand. The unlabelled ones show a {FIFTH}: none of the four.",
+    labels=LABELS,
+    attributes=ATTRIBUTES,
+    counts={"train": 16, "valid": 4, "test": 20, "unlabelled": 20},
+    draw=draw,
+    image_format="PNG",
+    format_note=f"PNG, grey, at most {LEVELS} levels",
+    side=128,
+    known_biases=BIASES,
+)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(PROGRAM.main())

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 Array = np.ndarray
 Colour = tuple[float, float, float]
+OVERSAMPLE = 3  # drawn this many times larger, then averaged down: smooth edges
 
 
 @dataclass(frozen=True)
