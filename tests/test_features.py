@@ -251,6 +251,27 @@ def test_cache_on_disk_serves_the_next_session(small_cnn, pictures, tmp_path):
     assert kept == [".npz"] * 3
 
 
+def test_damaged_cache_is_computed_and_written_again(small_cnn, pictures, tmp_path):
+    def new():
+        return tl.FeatureExtractor(toy_source(small_cnn), "conv", cache=tmp_path)
+
+    wanted = new().transform(pictures)
+    (kept,) = tmp_path.iterdir()
+    kept.write_bytes(kept.read_bytes()[:200])
+    again = new()
+    assert np.array_equal(again.transform(pictures), wanted)
+    assert again.computed == len(pictures)
+    third = new()
+    third.transform(pictures)
+    assert third.computed == 0
+
+
+def test_half_precision_networks_have_fingerprints(small_cnn):
+    whole = tl.FeatureExtractor(toy_source(small_cnn)).fingerprint()
+    half = tl.FeatureExtractor(toy_source(small_cnn.bfloat16())).fingerprint()
+    assert whole != half
+
+
 def test_extractor_clones_to_itself(extractor):
     from sklearn.base import clone
 

@@ -304,7 +304,9 @@ def test_search_inside_a_repurposer_extracts_each_picture_once(make):
     x, y = pictures(6)
     extractor = tiny_extractor()
     one = make(extractor)
-    name = next(k for k in one.get_params() if k != "extractor")
+    name = next((k for k in one.get_params() if k != "extractor"), None)
+    if name is None:
+        pytest.skip("nothing to choose")
     grid = {name: [getattr(one, name)] * 2}
     if "batch_size" not in grid:
         grid["extractor"] = [extractor, tiny_extractor("0")]

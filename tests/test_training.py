@@ -24,6 +24,12 @@ def weights(model) -> torch.Tensor:
     return torch.cat([v.flatten().float() for v in model.state_dict().values()])
 
 
+@pytest.fixture(autouse=True)
+def exact(monkeypatch):
+    """Train in fp32 wherever the tests run: the oracles are exact."""
+    monkeypatch.setattr(training, "fast_precision", lambda device=None: "fp32")
+
+
 @pytest.fixture
 def plain_sgd(monkeypatch):
     """Record the learning rate of every group at every step."""
@@ -173,6 +179,16 @@ def test_fit_takes_the_network_out_of_eval_mode(small_cnn, red_and_blue):
     mean = small_cnn.bn.running_mean.clone()
     tl.fit(small_cnn.eval(), red_and_blue, epochs=1, lr=0.01)
     assert not torch.equal(small_cnn.bn.running_mean, mean)
+
+
+def test_grouped_convolutions_are_not_trained_in_bf16_on_a_cpu(monkeypatch):
+    monkeypatch.setattr(training, "fast_precision", lambda device=None: "bf16")
+    plain = nn.Sequential(nn.Conv2d(4, 4, 3), nn.Linear(4, 2))
+    depthwise = nn.Sequential(nn.Conv2d(4, 4, 3, groups=4), nn.Linear(4, 2))
+    chosen = training._training_precision
+    assert chosen(plain, "cpu") == "bf16"
+    assert chosen(depthwise, "cpu") == "fp32"
+    assert chosen(depthwise, "cuda") == "bf16"
 
 
 def test_frozen_network_is_refused(small_cnn, red_and_blue):

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -109,7 +110,11 @@ def _first(out: Any) -> Tensor:
 
 
 def _average(out: Any) -> Tensor:
-    """Average over places: (n, c, h, w) or (n, pieces, c) become (n, c)."""
+    """Average over places: (n, c, h, w) or (n, pieces, c) become (n, c).
+
+    Networks that keep channels last in 4-D (timm's Swin) are not told apart: name a
+    layer of theirs that gives (n, pieces, c), or their pooling.
+    """
     out = _first(out).detach().float()
     if out.ndim == 4:
         out = out.mean(dim=(2, 3))
@@ -240,7 +245,10 @@ class FeatureExtractor:
         digest.update(repr(scaling).encode())
         for name, tensor in self._model.state_dict().items():
             digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+            tensor = tensor.detach().cpu().contiguous()
+            if tensor.is_floating_point():  # NumPy knows no bf16; float32 holds it
+                tensor = tensor.float()
+            digest.update(tensor.numpy().tobytes())
         return digest.hexdigest()
 
     @property
@@ -256,9 +264,12 @@ class FeatureExtractor:
         self._key, self._rows = key, {}
         path = self._path()
         if path and path.is_file():
-            with np.load(path, allow_pickle=False) as kept:
-                names = [bytes(row) for row in kept["keys"]]
-                self._rows = dict(zip(names, kept["features"]))
+            try:
+                with np.load(path, allow_pickle=False) as kept:
+                    names = [bytes(row) for row in kept["keys"]]
+                    self._rows = dict(zip(names, kept["features"]))
+            except (OSError, ValueError, KeyError, BadZipFile, EOFError):
+                pass  # damaged: computed again, and written anew
 
     def _write_cache(self) -> None:
         path = self._path()

@@ -6,6 +6,7 @@ Each takes pictures where it has an ``extractor``, and rows of features where no
 from __future__ import annotations
 
 import json
+import warnings
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 from sklearn.linear_model import LogisticRegression
@@ -291,18 +293,14 @@ class GPRepurposer(Repurposer):
     Parameters
     ----------
     extractor : FeatureExtractor or None
-    random_state : int or None
-        Accepted for uniformity; the fit has no randomness.
 
     Source
     ------
     Rasmussen and Williams 2006, chapter 3 (Laplace's approximation).
     """
 
-    def __init__(
-        self, extractor: FeatureExtractor | None = None, *, random_state: int | None = 0
-    ) -> None:
-        self.extractor, self.random_state = extractor, random_state
+    def __init__(self, extractor: FeatureExtractor | None = None) -> None:
+        self.extractor = extractor
 
     def _fit_head(self, features: np.ndarray, y: np.ndarray) -> Any:
         if len(y) > GP_LIMIT:
@@ -315,7 +313,10 @@ class GPRepurposer(Repurposer):
         kernel = ConstantKernel(10.0, (0.1, 1e3)) * RBF(width, (width / 10, width * 10))
         search = "fmin_l_bfgs_b" if np.bincount(y).min() >= 3 else None
         process = GaussianProcessClassifier(kernel, optimizer=search)
-        return process.fit(features, y)
+        with warnings.catch_warnings():
+            # A width at the end of its range is a choice, not a failure.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return process.fit(features, y)
 
 
 class BNNRepurposer(Repurposer):
@@ -325,7 +326,8 @@ class BNNRepurposer(Repurposer):
     posterior is approximated by a Gaussian (Laplace), weights are drawn from it, and
     their predictions averaged: far from the examples the draws disagree, and the
     average becomes undecided. The width of the prior is the one that makes the labels
-    likeliest (the evidence).
+    likeliest (the evidence). Where examples and classes are many, the directions in
+    which the examples vary least are left to the prior (``BayesianLayer.LIMIT``).
 
     Parameters
     ----------
@@ -455,7 +457,9 @@ class BayesianLayer:
 
 
 class FineTuneRepurposer(Repurposer):
-    """Fine-tune the whole network, its head started as logistic regression.
+    """Fine-tune the network, its head started as logistic regression.
+
+    Layers that are frozen in the source model stay frozen.
 
     Without extractor the network is the head alone.
 

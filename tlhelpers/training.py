@@ -91,8 +91,7 @@ def fit(
         # A cycle of one step would consist of its end, where the rate is almost 0.
         total_steps=max(2, epochs * len(batches)),
     )
-    # On CPU bf16 trains depthwise convolutions no faster, so only a GPU gets it.
-    precision = fast_precision(device) if device == "cuda" else "fp32"
+    precision = _training_precision(model, device)
     scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
     losses: list[float] = []
     for _ in progress(range(epochs), "training"):
@@ -112,6 +111,12 @@ def fit(
         if not np.isfinite(losses[-1]):
             raise CourseError("The loss is no longer a number.", "Try a lower lr.")
     return losses
+
+
+def _training_precision(model: nn.Module, device: str) -> str:
+    """On a CPU bf16 slows down grouped convolutions (EfficientNet), and only those."""
+    grouped = any(getattr(m, "groups", 1) > 1 for m in model.modules())
+    return "fp32" if device == "cpu" and grouped else fast_precision(device)
 
 
 def param_groups(
