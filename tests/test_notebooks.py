@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import statistics
@@ -22,7 +23,7 @@ from notebook_tools import (
     run,
 )
 
-from tlhelpers.session import SMOKE_VARIABLE, Range, read_study
+from tlhelpers.session import REPORT_VARIABLE, SMOKE_VARIABLE, Range, read_study
 
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 
@@ -164,11 +165,23 @@ def test_runs_as_a_learner_would_and_its_claims_hold(path, tmp_path, monkeypatch
         assert entry["metrics"][name] in Range.of(study["metrics"][name]), name
 
 
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory):
+    """Run all notebooks in small with nbval: its process, and claim → holds."""
+    report = tmp_path_factory.mktemp("nbval") / "report.jsonl"
+    with pytest.MonkeyPatch.context() as patch:
+        cut_network(patch)
+        patch.setenv(SMOKE_VARIABLE, "1")
+        patch.setenv(REPORT_VARIABLE, str(report))
+        done = nbval(NOTEBOOKS)
+    lines = [json.loads(line) for line in report.read_text("utf-8").splitlines()]
+    return done, {x["text"]: x["holds"] for x in lines if x["kind"] == "claim"}
+
+
 @pytest.mark.notebooks
-def test_nbval_compares_the_deterministic_cells(monkeypatch):
-    cut_network(monkeypatch)
-    monkeypatch.setenv(SMOKE_VARIABLE, "1")
-    done = nbval(NOTEBOOKS)
+@pytest.mark.timeout(1800)
+def test_nbval_compares_the_deterministic_cells(small_run):
+    done, _ = small_run
     assert done.returncode == 0, done.stdout[-4000:]
     assert f"{sum(len(cells(p, 'code')) for p in NOTEBOOKS)} passed" in done.stdout
 
@@ -247,20 +260,13 @@ SABOTAGE = [
 ]
 
 
-@pytest.fixture(scope="session")
-def healthy(tmp_path_factory):
-    """Run each notebook once in small, unbroken."""
-    with pytest.MonkeyPatch.context() as patch:
-        out = tmp_path_factory.mktemp("healthy")
-        return {p.name[:2]: claims(run(patch, p, out, smoke=True)) for p in NOTEBOOKS}
-
-
 @pytest.mark.notebooks
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("number", "claim", "old", "new"), SABOTAGE)
 def test_broken_lesson_breaks_its_claim(
-    number, claim, old, new, tmp_path, monkeypatch, healthy
+    number, claim, old, new, tmp_path, monkeypatch, small_run
 ):
-    assert healthy[number][claim], "the claim must hold in the unbroken small run"
+    assert small_run[1][claim], "the claim must hold in the unbroken small run"
     path = next(p for p in NOTEBOOKS if p.name.startswith(number))
     broken = broken_copy(path, tmp_path, old, new)
     entry = run(monkeypatch, broken, tmp_path / "out", smoke=True)
