@@ -246,6 +246,18 @@ SABOTAGE = [
         "network.base.train()",
     ),
     (
+        "03",
+        "unit by unit a network looks unlike itself; CKA sees that it is the same",
+        "np.random.default_rng(SEED).permutation(features.shape[1])",
+        "np.arange(features.shape[1])",
+    ),
+    (
+        "03",
+        "one unit of the last stage tells a class it was never taught from the rest",
+        "source = tl.load_source(name)",
+        "source = tl.load_source(name, pretrained=False)",
+    ),
+    (
         "04",
         "a simple head on frozen features beats pixels by 15 points or more",
         "heads[name].fit(x[rows].numpy(), y[rows])",

@@ -241,3 +241,10 @@ def test_heat_covers_the_whole_picture():
     assert np.array_equal(np.asarray(heat.get_array()), HEAT[0])
     assert heat.get_alpha() == 0.5
     assert picture.get_array().shape[:2] == (20, 30)
+
+
+def test_heat_maps_may_differ_in_size():
+    small, large = np.eye(2), np.eye(5)
+    ax = tl.plot_heat(discs()[:2], [small, large], ["small", "large"])
+    shown = [cell.images[1].get_array().shape for cell in ax.child_axes]
+    assert shown == [(2, 2), (5, 5)]

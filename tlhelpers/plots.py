@@ -334,16 +334,17 @@ def plot_heat(
     Parameters
     ----------
     images : sequence of n pictures
-    maps : Tensor or ndarray, shape (n, h, w), 0 … 1
+    maps : n Tensors or ndarrays, shape (h, w) each, 0 … 1
     titles : sequence of n str
     """
     ax = plot_images(images, titles, columns=len(images), ax=ax)
-    for cell, heat in zip(ax.child_axes, np.asarray(maps)):
+    maps = [np.asarray(heat) for heat in maps]
+    for cell, heat in zip(ax.child_axes, maps):
         height, width = cell.images[0].get_array().shape[:2]
         area = (-0.5, width - 0.5, height - 0.5, -0.5)
         cell.imshow(heat, extent=area, cmap="magma", alpha=0.5, interpolation="bicubic")
     said = []
-    for title, heat in zip(titles or [""] * len(images), np.asarray(maps)):
+    for title, heat in zip(titles or [""] * len(images), maps):
         y, x = (
             np.unravel_index(heat.argmax(), heat.shape) + np.array(0.5)
         ) / heat.shape
