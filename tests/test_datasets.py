@@ -305,3 +305,16 @@ def test_sketches_come_with_pictures_of_something_else(sketches, profile):
 def test_missing_drawings_are_named(load, tmp_path):
     with pytest.raises(tl.CourseError, match=r"card\.json is missing"):
         load(root=tmp_path)
+
+
+# --- mail ------------------------------------------------------------------------
+
+
+def test_damaged_mail_is_refused(tmp_path):
+    folder = tmp_path / "mail"
+    shutil.copytree(session.data_folder() / "mail", folder)
+    assert len(tl.load_mail(root=folder).train) == 200
+    with open(folder / "mail.csv", "a", encoding="utf-8") as file:
+        file.write("one more,ham,train,x\n")
+    with pytest.raises(tl.CourseError, match="mail.csv"):
+        tl.load_mail(root=folder)

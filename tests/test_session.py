@@ -20,7 +20,7 @@ from tlhelpers import session
 
 PACKAGE = Path(tl.__file__).parent
 FLOORS = [
-    {"errors", "session", "tasks"},
+    {"errors", "session", "tasks", "texts"},
     {"datasets", "sources", "surgery"},
     {"training", "features"},
     {"repurposers", "transferability", "uncertainty"},
@@ -30,8 +30,8 @@ FLOORS = [
     {"runner"},
     {"cli"},
 ]
-#: Within floor 0 the order is errors, session, tasks.
-BASEMENT = ["errors", "session", "tasks"]
+#: Within floor 0 the order is this one.
+BASEMENT = ["errors", "session", "tasks", "texts"]
 
 
 @pytest.fixture(autouse=True)

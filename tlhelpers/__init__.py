@@ -11,7 +11,8 @@ _PUBLIC = {
     "errors": ["CourseError"],
     "session": ["Range", "Session", "progress", "seed_everything", "start"],
     "tasks": ["ImageSplit", "ImageTask", "from_folder", "read_image", "to_tensor"],
-    "datasets": ["load_flowers", "load_pets", "load_sketches"],
+    "texts": ["TextSplit", "TextTask", "from_csv"],
+    "datasets": ["load_flowers", "load_mail", "load_pets", "load_sketches"],
     "sources": [
         "IMAGENET_CATS",
         "IMAGENET_DOGS",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from .errors import CourseError
 from .session import REPAIR, check_file, data_folder
 from .tasks import ImageSplit, ImageTask, stratified_split
+from .texts import TextTask, from_csv
 
 
 def cache_folder() -> Path:
@@ -88,6 +90,29 @@ def load_sketches(
         If a bundled file is missing or damaged.
     """
     return load_drawings(root or data_folder() / "sketches")
+
+
+def load_mail(*, root: Path | None = None) -> TextTask:
+    """Load e-mails, spam and ham, written for the course.
+
+    ``data/mail``: 100 labelled mails per class to learn from, 58 to choose by, 202 to
+    judge with, and 1,080 without labels; ``unlabelled`` holds those.
+
+    Parameters
+    ----------
+    root : Path or None
+        Another place for the data, for tests.
+
+    Raises
+    ------
+    CourseError
+        If the file is missing or damaged.
+    """
+    folder = root or data_folder() / "mail"
+    card = read_card(folder)
+    check_file(folder / "mail.csv", card["sha256"])
+    task = from_csv(folder / "mail.csv")
+    return replace(task, name=card["name"], card=card)
 
 
 def load_drawings(folder: Path) -> ImageTask:

@@ -1,4 +1,4 @@
-"""A task: labelled pictures in train, valid and test, with their provenance."""
+"""A task: labelled examples in train, valid and test, with their provenance."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -18,6 +18,7 @@ from .session import progress
 if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
+    from typing_extensions import Self
 
 PICTURE_SUFFIXES = frozenset(
     ".jpg .jpeg .png .gif .bmp .tif .tiff .webp .ppm .pgm .jfif".split()
@@ -139,8 +140,8 @@ def to_tensor(image: Image.Image, size: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class ImageTask:
-    """A picture task: what to learn from, what to tune on, what to judge with.
+class Task:
+    """What to learn from, what to tune on, what to judge with.
 
     Attributes
     ----------
@@ -148,20 +149,22 @@ class ImageTask:
         Short name, for titles.
     class_names : tuple of str, length n_classes
         ``class_names[label]`` is the class of that label; sorted, so stable.
-    train, valid, test : ImageSplit
-        Learn from, choose by, judge with. No picture stands in two of them.
-    unlabelled : ImageSplit or None
-        Pictures without labels.
+    train, valid, test : ImageSplit or TextSplit
+        Learn from, choose by, judge with. No example stands in two of them.
+    unlabelled : ImageSplit, TextSplit or None
+        Examples without labels.
     card : dict
         Where the data comes from: title, origin, licence, counts, remarks.
     """
 
+    KIND: ClassVar[str] = "examples"
+
     name: str
     class_names: tuple[str, ...]
-    train: ImageSplit
-    valid: ImageSplit
-    test: ImageSplit
-    unlabelled: ImageSplit | None = None
+    train: Any
+    valid: Any
+    test: Any
+    unlabelled: Any = None
     card: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -171,13 +174,8 @@ class ImageTask:
 
     @property
     def smallest_class(self) -> int:
-        """Number of training pictures in the smallest class."""
+        """Number of training examples in the smallest class."""
         return int(np.bincount(self.train.labels, minlength=self.n_classes).min())
-
-    @property
-    def size(self) -> int:
-        """Side in pixels that suits the pictures and the time they take."""
-        return int(self.card.get("size_px", (160, 160))[0])
 
     def rows(self, n_per_class: int, seed: int = 0) -> np.ndarray:
         """Choose training rows: ``n_per_class`` of each class.
@@ -191,11 +189,11 @@ class ImageTask:
         Raises
         ------
         CourseError
-            If a class has fewer training pictures.
+            If a class has fewer training examples.
         """
         if not 1 <= n_per_class <= self.smallest_class:
             raise CourseError(
-                f"{n_per_class} pictures per class were asked for; the smallest "
+                f"{n_per_class} {self.KIND} per class were asked for; the smallest "
                 f"class of {self.name!r} has {self.smallest_class} for training.",
                 f"Ask for 1 to {self.smallest_class}.",
             )
@@ -205,13 +203,34 @@ class ImageTask:
         rows = [shuffled[labels == c][:n_per_class] for c in range(self.n_classes)]
         return np.concatenate(rows)
 
-    def sample(self, n_per_class: int, seed: int = 0) -> ImageTask:
-        """Keep ``n_per_class`` labelled training pictures of each class.
+    def sample(self, n_per_class: int, seed: int = 0) -> Self:
+        """Keep ``n_per_class`` labelled training examples of each class.
 
         Takes the rows of :meth:`rows`, and raises what it raises.
         """
         rows = self.rows(n_per_class, seed)
         return replace(self, train=self.train.take(rows))
+
+    def __str__(self) -> str:
+        parts = {"train": self.train, "valid": self.valid, "test": self.test}
+        counts = " · ".join(f"{k} {len(v)}" for k, v in parts.items())
+        lines = [
+            f"{self.name}: {self.n_classes} classes ({', '.join(self.class_names)})"
+        ]
+        lines += [counts, *map(str, self.card.get("remarks", []))]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class ImageTask(Task):
+    """A picture task; its splits are :class:`ImageSplit`."""
+
+    KIND: ClassVar[str] = "pictures"
+
+    @property
+    def size(self) -> int:
+        """Side in pixels that suits the pictures and the time they take."""
+        return int(self.card.get("size_px", (160, 160))[0])
 
     def to_frame(self) -> pd.DataFrame:
         """List train and valid as fastai likes it: path, label, is_valid."""
@@ -229,15 +248,6 @@ class ImageTask:
             for split, flag in parts
         ]
         return pd.concat(columns, ignore_index=True)
-
-    def __str__(self) -> str:
-        parts = {"train": self.train, "valid": self.valid, "test": self.test}
-        counts = " · ".join(f"{k} {len(v)}" for k, v in parts.items())
-        lines = [
-            f"{self.name}: {self.n_classes} classes ({', '.join(self.class_names)})"
-        ]
-        lines += [counts, *map(str, self.card.get("remarks", []))]
-        return "\n".join(lines)
 
 
 def from_folder(
@@ -286,7 +296,7 @@ def from_folder(
         found.split_anew = _names_splits(root, paths)
         part = stratified_split(labels, seed=seed, valid=valid, test=test)
     splits = {k: everything.take(np.flatnonzero(part == k)) for k in _PARTS}
-    _check_splits(names, splits)
+    check_splits(names, splits, "picture")
     card = {"title": f"pictures in {root.name}", "remarks": found.remarks()}
     return ImageTask(root.name, names, **splits, card=card)
 
@@ -424,11 +434,12 @@ def stratified_split(
     return part
 
 
-def _check_splits(names: tuple[str, ...], splits: dict[str, ImageSplit]) -> None:
+def check_splits(names: tuple[str, ...], splits: dict[str, Any], kind: str) -> None:
+    """Make sure that every split has every class; ``kind`` is "picture" or "text"."""
     for key, split in splits.items():
         empty = [n for c, n in enumerate(names) if not (split.labels == c).any()]
         if empty:
             raise CourseError(
-                f"The split {key!r} has no picture of {', '.join(map(repr, empty))}.",
-                "Put pictures of every class into it, or leave the splitting to us.",
+                f"The split {key!r} has no {kind} of {', '.join(map(repr, empty))}.",
+                f"Put {kind}s of every class into it, or leave the splitting to us.",
             )
