@@ -109,9 +109,9 @@ def load_mail(*, root: Path | None = None) -> TextTask:
         If the file is missing or damaged.
     """
     folder = root or data_folder() / "mail"
+    check_bundled(folder)
     card = read_card(folder)
-    check_file(folder / "mail.csv", card["sha256"])
-    task = from_csv(folder / "mail.csv")
+    task = from_csv(folder / card["table"])
     return replace(task, name=card["name"], card=card)
 
 
@@ -140,6 +140,21 @@ def read_card(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CourseError(f"{path} is missing.", REPAIR)
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def check_bundled(folder: Path) -> str:
+    """Check the sha256 of every file of a bundled set; say what was checked.
+
+    Raises
+    ------
+    CourseError
+        Naming the first file that is missing or damaged.
+    """
+    card = read_card(folder)
+    if "table" in card:
+        check_file(folder / card["table"], card["sha256"])
+        return f"{card['table']}, sha256 as in the card"
+    return f"{len(read_manifest(folder))} files, sha256 as in the manifest"
 
 
 def read_manifest(folder: Path) -> list[dict[str, str]]:
