@@ -248,3 +248,9 @@ def test_heat_maps_may_differ_in_size():
     ax = tl.plot_heat(discs()[:2], [small, large], ["small", "large"])
     shown = [cell.images[1].get_array().shape for cell in ax.child_axes]
     assert shown == [(2, 2), (5, 5)]
+
+
+def test_scores_of_one_run_are_not_called_means():
+    one, two = tl.plot_scores({"a": [0.5]}), tl.plot_scores({"a": [0.5, 0.7]})
+    assert one.figure.alt_text.startswith("test accuracy: a 0.500")
+    assert two.figure.alt_text.startswith("test accuracy, mean ± sd over seeds: a")

@@ -173,7 +173,8 @@ def plot_scores(
         ax.text(chance, -0.65, "chance", ha="center", fontsize=8)
     _tidy(ax)
     listed = "; ".join(f"{n} {mean_sd(v)}" for n, v in scores.items())
-    return describe(ax, f"{label}, mean ± sd over seeds: {listed}.")
+    over = ", mean ± sd over seeds" if any(len(v) > 1 for v in scores.values()) else ""
+    return describe(ax, f"{label}{over}: {listed}.")
 
 
 def mean_sd(values: Sequence[float]) -> str:
