@@ -132,6 +132,7 @@ def test_labels_may_be_numbers_or_words(write, labels, names):
         ("text,label\n" + "".join(f"a{i},b{i}\n" for i in range(60)), "60 different"),
         ("", "there is no 'text'"),
         (b"PK\x03\x04\x00\x00\x00", "null characters"),
+        (b"\xff\xfet", "starts as UTF-16 but is damaged"),
     ],
 )
 def test_bad_tables_are_refused_with_the_reason(write, content, said):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
@@ -100,9 +100,6 @@ class ImageSplit(Sequence):
 
     def __getitem__(self, i: int) -> tuple[Image.Image, int]:  # type: ignore[override]
         return read_image(self.paths[i]), int(self.labels[i])
-
-    def __iter__(self) -> Iterator[tuple[Image.Image, int]]:
-        return (self[i] for i in range(len(self)))
 
     def take(self, rows: Sequence[int] | np.ndarray) -> ImageSplit:
         """Return the split with these rows only, in this order."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -38,9 +38,6 @@ class TextSplit(Sequence):
 
     def __getitem__(self, i: int) -> tuple[str, int]:  # type: ignore[override]
         return self.texts[i], int(self.labels[i])
-
-    def __iter__(self) -> Iterator[tuple[str, int]]:
-        return (self[i] for i in range(len(self)))
 
     def take(self, rows: Sequence[int] | np.ndarray) -> TextSplit:
         """Return the split with these rows only, in this order."""
@@ -152,7 +149,12 @@ def _decode(file: Path) -> tuple[str, list[str]]:
         raise CourseError(f"There is no file {file}.", "Check the path in DATA.")
     data = file.read_bytes()
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16"), ["read as UTF-16"]
+        try:
+            return data.decode("utf-16"), ["read as UTF-16"]
+        except UnicodeDecodeError:
+            raise CourseError(
+                f"{file} starts as UTF-16 but is damaged.", "Save it again as UTF-8."
+            ) from None
     for encoding in ENCODINGS:
         try:
             content = data.decode(encoding)
