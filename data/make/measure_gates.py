@@ -575,13 +575,14 @@ def model_section(path: Path) -> list[str]:
     """Return the README section of one source model, from its card."""
     card = json.loads(path.read_text(encoding="utf-8"))
     size = path.with_suffix(".safetensors").stat().st_size
-    top1, epochs = card["valid_accuracy"], len(card["epochs"])
+    measured = card.get("measured") or (
+        f"Top-1 accuracy {card['valid_accuracy']:.3f} on the official validation part, "
+        f"after {len(card['epochs'])} epochs ({card['hardware']})")
     return [f"## Source model `{path.stem}`", "",
             f"Trained by this course on {card['source_task']}.", "",
-            f"- Top-1 accuracy {top1:.3f} on the official validation part, after "
-            f"{epochs} epochs ({card['hardware']})",
-            f"- Made by: `{card['command']} --data FOLDER`; the log of every epoch "
-            f"stands in `models/{path.name}`",
+            f"- {measured}",
+            f"- Made by: `{card['command']} --data FOLDER`; recipe and log stand in "
+            f"`models/{path.name}`",
             f"- Format: safetensors, fp16, {size / 1e6:.1f} MB, sha256 "
             f"`{card['sha256']}`",
             f"- Origin: {card['origin']}", f"- Licence: {card['licence']}",
