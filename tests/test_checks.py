@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -55,6 +57,24 @@ def abstained(p, doubtful):
     return np.where(doubtful, -1, p.argmax(axis=1))
 
 
+def weighted(tokens, vectors, weight):
+    """Answer 05.2."""
+    known = [t for t in tokens if t in vectors]
+    weights = [weight.get(t, 1) for t in known]
+    return np.average([vectors[t] for t in known], axis=0, weights=weights)
+
+
+def swapped(text):
+    """Make every he of a text a she."""
+    return " ".join("she" if word == "he" else word for word in text.split(" "))
+
+
+def matched(rows, old, new, fill=None):
+    """Answer 06.3 the right way, or with another row for new words."""
+    other = rows.mean(0) if fill is None else np.full(rows.shape[1], fill)
+    return np.stack([rows[old.index(w)] if w in old else other for w in new])
+
+
 IMAGENET_MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
 IMAGENET_STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 
@@ -74,6 +94,12 @@ SOLUTIONS = {
     "04.1": 112,
     "04.2": 0.1,
     "04.3": lambda p: abstained(p, tl.entropy(p) > np.median(tl.entropy(p))),
+    "05.1": 0.96,
+    "05.2": lambda t, v, w: weighted(t, v, w),
+    "05.3": lambda predict, text: predict(swapped(text)) - predict(text),
+    "06.1": 4.0,
+    "06.2": lambda s, n, lr: np.interp(s, [0, 0.1 * n, n], [lr / 32, lr, lr / 32]),
+    "06.3": lambda rows, old, new: matched(rows, old, new),
 }
 
 # exercise, typical wrong answer, a word of the hint that helps with just this mistake
@@ -133,6 +159,47 @@ MISTAKES = [
     ("04.3", lambda p: p.argmax(axis=1), "No row"),
     ("04.3", lambda p: abstained(p, tl.entropy(p) < np.median(tl.entropy(p))), "half"),
     ("04.3", lambda p: np.full(len(p), -1), "two certain"),
+    ("05.1", 24, "divide by lengths"),
+    ("05.1", 0.48, "each of the two"),
+    ("05.1", 0.5, "(5 · 5)"),
+    ("05.2", 3, "function itself"),
+    ("05.2", lambda t, v, w: 0.5, "one vector"),
+    ("05.2", lambda t, v, w: weighted(t[:1], v, w), "plain mean"),
+    ("05.2", lambda t, v, w: weighted(t, v, {}), "three times"),
+    ("05.2", lambda t, v, w: weighted(sorted(set(t)), v, w), "occurs twice"),
+    ("05.3", 0.1, "function itself"),
+    ("05.3", lambda f, text: f(text.replace("he", "she")) - f(text), "whole words"),
+    ("05.3", lambda f, text: f(text) - f(swapped(text)), "second minus the first"),
+    (
+        "05.3",
+        lambda f, text: f(re.sub(r"\bhe\b", "she", text, count=1)) - f(text),
+        "nothing else changes",
+    ),
+    ("06.1", 14 / 3, "mean of 1/p"),
+    ("06.1", float(np.log(4)), "exponential"),
+    ("06.1", 64, "per word"),
+    ("06.1", 2.0, "ln 2"),
+    ("06.2", 1.0, "function itself"),
+    ("06.2", lambda s, n, lr: lr * s / n, "At step 0"),
+    ("06.2", lambda s, n, lr: lr / 32, "peak"),
+    ("06.2", lambda s, n, lr: lr * (1 / 32 + min(1, 10 * s / n) * 31 / 32), "last"),
+    (
+        "06.2",
+        lambda s, n, lr: np.interp(s, [0, 0.1 * n, n], [1 / 32, 1, 1 / 32]),
+        "scales with lr",
+    ),
+    ("06.3", 1, "function itself"),
+    ("06.3", lambda rows, old, new: rows, "each **new**"),
+    (
+        "06.3",
+        lambda rows, old, new: matched(rows, old, sorted(new)),
+        "wherever it stands",
+    ),
+    (
+        "06.3",
+        lambda rows, old, new: matched(rows, old, new, fill=0.0),
+        "mean of all old rows",
+    ),
 ]
 
 

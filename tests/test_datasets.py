@@ -318,3 +318,65 @@ def test_damaged_mail_is_refused(tmp_path):
         file.write("one more,ham,train,x\n")
     with pytest.raises(tl.CourseError, match="mail.csv"):
         tl.load_mail(root=folder)
+
+
+@pytest.fixture
+def enron(tmp_path, monkeypatch):
+    """A cache as the hub's client leaves it, with two small made-up files."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets, "hub_reachable", lambda: False)
+    monkeypatch.setattr(
+        datasets, "_ENRON_SIZES", {"train": 6, "valid": 3, "unlabelled": 5}
+    )
+    revision = datasets._ENRON["revision"]
+    folder = tmp_path / "datasets--SetFit--enron_spam"
+    files = folder / "snapshots" / revision
+    files.mkdir(parents=True)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text(revision)
+    for part, n in (("train", 20), ("test", 4)):
+        rows = [
+            {
+                "message_id": 2 * i + label,
+                "text": "unused",
+                "label": label,
+                "label_text": ["ham", "spam"][label],
+                "subject": f"{part} {i} {label}",
+                "message": f"body {i} ü",
+                "date": "2001-01-01",
+            }
+            for i in range(n)
+            for label in (0, 1)
+        ]
+        rows[0] |= {"subject": None}
+        rows[1] |= {"subject": "", "message": "  "}
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        (files / f"{part}.jsonl").write_text(lines, encoding="utf-8")
+    return tmp_path
+
+
+def test_enron_is_split_by_class_and_hides_the_labels_of_the_rest(enron):
+    task = tl.load_mail("full", root=enron)
+    assert task.class_names == ("ham", "spam") and task.name == "enron_spam"
+    for split, n in ((task.train, 6), (task.valid, 3)):
+        assert np.bincount(split.labels).tolist() == [n, n]
+        assert all(t.endswith("ü") and "Subject: " in t for t in split.texts)
+        for text, label in split:
+            assert text.startswith("Subject: \n") or f" {label}\n" in text
+    assert len(task.unlabelled) == 10 and set(task.unlabelled.labels) == {-1}
+    # The mail without subject and message is left out, the one without subject stays.
+    assert np.bincount(task.test.labels).tolist() == [4, 3]
+    parts = (task.train, task.valid, task.unlabelled, task.test)
+    texts = [text for part in parts for text in part.texts]
+    assert len(set(texts)) == len(texts)
+    again, other = (tl.load_mail("full", seed=s, root=enron) for s in (0, 1))
+    assert again.train.texts == task.train.texts != other.train.texts
+
+
+def test_enron_out_of_reach_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets, "hub_reachable", lambda: False)
+    with pytest.raises(tl.CourseError, match="Enron-Spam could not") as caught:
+        tl.load_mail("full", root=tmp_path)
+    assert "mini" in caught.value.next_step

@@ -16,6 +16,7 @@ from PIL import Image
 
 import tlhelpers as tl
 from tlhelpers import plots
+from tlhelpers.vectors import WordVectors
 
 #: Okabe and Ito 2008, "Color Universal Design", their eight colours.
 OKABE_ITO = {
@@ -46,6 +47,9 @@ def discs(n=2):
 ANSWERS = pd.DataFrame({"class": ["tabby", "lynx"], "probability": [0.75, 0.125]})
 HEAT = np.zeros((2, 6, 6))
 HEAT[0, 0, 0] = HEAT[1, 5, 2] = 1
+CROSS = WordVectors(
+    "cross", tuple("abcd"), np.array([[2, 0], [-2, 0], [0, 1], [0, -1.0]])
+)
 CALLS = {
     "plot_images": (
         lambda ax: tl.plot_images(discs(), ["cat\n0.91", "dog\n0.62"], ax=ax),
@@ -84,6 +88,18 @@ CALLS = {
     "plot_confusion": (
         lambda ax: tl.plot_confusion([0, 0, 1, 1], [0, 1, 1, 1], ["cat", "dog"], ax=ax),
         ["3 of 4 right", "cat taken for dog 1 times"],
+    ),
+    "plot_leaning": (
+        lambda ax: tl.plot_leaning({"b": 0.25, "a": -0.5}, "left", "right", ax=ax),
+        ["left (negative)", "right (positive)", "a -0.50; b 0.25"],
+    ),
+    "plot_word_map": (
+        lambda ax: tl.plot_word_map(CROSS, {"wide": "a b", "high": "c d ?"}, ax=ax),
+        ["wide (a, b) around", "high (c, d) around"],
+    ),
+    "plot_text": (
+        lambda ax: tl.plot_text(["win", "a", "boat"], [0.5, 0, -0.75], "spam", ax=ax),
+        ["spam", "boat -0.75, win +0.50"],
     ),
     "plot_heat": (
         lambda ax: tl.plot_heat(discs(), HEAT, ["cat", "dog"], ax=ax),
@@ -254,3 +270,28 @@ def test_scores_of_one_run_are_not_called_means():
     one, two = tl.plot_scores({"a": [0.5]}), tl.plot_scores({"a": [0.5, 0.7]})
     assert one.figure.alt_text.startswith("test accuracy: a 0.500")
     assert two.figure.alt_text.startswith("test accuracy, mean ± sd over seeds: a")
+
+
+def test_leaning_is_sorted_and_zero_is_in_the_middle():
+    ax = tl.plot_leaning({"b": 0.25, "a": -0.5, "c": 0.1}, "left", "right")
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "c", "b"]
+    low, high = ax.get_xlim()
+    assert low == -high and high > 0.5
+
+
+def test_word_map_shows_the_widest_direction_first():
+    figure, ax = plt.subplots()
+    tl.plot_word_map(CROSS, {"wide": "a b", "high": "c d"}, ax=ax)
+    (x, _), (_, y) = (line.get_data() for line in ax.get_lines())
+    assert np.ptp(x) == pytest.approx(2) and np.ptp(y) == pytest.approx(2)
+    assert {t.get_text() for t in ax.texts} == set("abcd")
+
+
+def test_text_breaks_its_lines_and_colours_by_sign():
+    words = ["one"] * 30
+    ax = tl.plot_text(words, [1, -1] * 15, columns=20)
+    assert len({t.get_position()[1] for t in ax.texts}) == 6
+    ends = [t.get_position()[0] + 1.5 for t in ax.texts]
+    assert max(ends) <= 20
+    colours = [to_hex(p.get_facecolor()) for p in ax.patches[:2]]
+    assert colours == [plots.COLOURS[1].lower(), plots.COLOURS[0].lower()]

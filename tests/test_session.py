@@ -21,9 +21,9 @@ from tlhelpers import session
 PACKAGE = Path(tl.__file__).parent
 FLOORS = [
     {"errors", "session", "tasks", "texts"},
-    {"datasets", "sources", "surgery"},
+    {"datasets", "sources", "surgery", "vectors"},
     {"training", "features"},
-    {"repurposers", "transferability", "uncertainty"},
+    {"language", "repurposers", "transferability", "uncertainty"},
     {"plots"},
     {"widgets", "checks", "doctor"},
     {"publish"},

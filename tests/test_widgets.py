@@ -120,3 +120,50 @@ def test_static_twin_names_class_and_probability():
     assert ax.figure.alt_text == "A picture predicted as dog with 0.88."
     _, given = plt.subplots()
     assert widgets.plot_prediction(image, np.array([1, 0]), "ab", ax=given) is given
+
+
+# --- words and texts ---------------------------------------------------------------
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """Collect what is printed while an output widget is open."""
+    said = []
+    monkeypatch.setattr("builtins.print", lambda *a, **k: said.append(" ".join(a)))
+    return said
+
+
+def test_words_typed_are_looked_up_in_small_letters(shown):
+    vectors = tl.random_vectors(tl.load_vectors("wikipedia_small"))
+    box = tl.explore_words({"here": vectors}, "river")
+    field, _ = box.children
+    field.value = "  Winter "
+    field.value = "qqqq"
+    assert shown[0].startswith("river · here: ")
+    assert shown[1].startswith("winter · here: ") and "no vector" not in shown[1]
+    assert shown[2] == "qqqq · here: no vector"
+
+
+def test_text_typed_is_classified_on_the_button_and_none_is_said(shown):
+    asked = []
+
+    def predict(texts):
+        asked.extend(texts)
+        return np.array([[0.25, 0.75]] * len(texts))
+
+    box = tl.explore_texts(predict, "first", ["ham", "spam"])
+    area, button, _ = box.children
+    area.value = "second \n one"
+    assert asked == ["first"]
+    button.click()
+    assert asked == ["first", "second \n one"]
+    assert shown[-1] == "spam 0.75 · second one"
+    area.value = "  "
+    button.click()
+    assert "no text yet" in shown[-1] and len(asked) == 2
+
+
+def test_predictions_are_described_one_line_each():
+    p = np.array([[0.9, 0.1], [0.4, 0.6]])
+    said = tl.describe_predictions(lambda texts: p, ["a" * 90, "b\n\nc"], ["x", "y"])
+    assert said == f"x 0.90 · {'a' * 60}\ny 0.60 · b c"

@@ -133,6 +133,15 @@ def _unit_by_unit(change: Callable[[Any], Any]) -> float:
     return float(np.mean([abs(np.corrcoef(a, b)[0, 1]) for a, b in pairs]))
 
 
+_TWO_WORDS = {"a": np.array([1.0, 0.0]), "b": np.array([0.0, 1.0])}
+_ROWS = np.array([[1.0, 2.0], [3.0, 5.0], [8.0, 13.0]])
+
+
+def _she(text: str) -> float:
+    """Return a "probability" that grows with every she: the model of 05.3."""
+    return text.count("she") / 4
+
+
 def _convolution() -> Any:
     import torch
     from torch import nn
@@ -431,6 +440,98 @@ EXERCISES: dict[str, list[Question]] = {
         (
             lambda f: _as_list(f(_FOUR)) == [0, 1, -1, -1],
             "The two certain rows should keep their class, the two doubtful get -1.",
+        ),
+    ],
+    "05.1": [
+        (lambda a: -1 <= a <= 1, "A cosine lies between -1 and 1: divide by lengths."),
+        (
+            lambda a: abs(a - 24 / 5) > 1e-6 and abs(a - 24 / 50) > 1e-6,
+            "Divide by the length of each of the two vectors, once.",
+        ),
+        (lambda a: abs(a - 0.96) < 1e-6, "(3·4 + 4·3) / (5 · 5)."),
+    ],
+    "05.2": [
+        (callable, "Hand over the function itself, without calling it."),
+        (
+            lambda f: np.shape(f(["a", "b"], _TWO_WORDS, {})) == (2,),
+            "Return one vector, shape (d,).",
+        ),
+        (
+            lambda f: np.allclose(f(["a", "b", "?"], _TWO_WORDS, {}), [0.5, 0.5]),
+            "Without weights it is the plain mean of the words that have a vector.",
+        ),
+        (
+            lambda f: np.allclose(f(["a", "b"], _TWO_WORDS, {"a": 3}), [0.75, 0.25]),
+            "With weights 3 and 1 the first word counts three times: divide by the "
+            "sum of the weights, not by the number of words.",
+        ),
+        (
+            lambda f: np.allclose(f(["a", "a", "b"], _TWO_WORDS, {"b": 2}), [0.5, 0.5]),
+            "A word that occurs twice counts twice.",
+        ),
+    ],
+    "05.3": [
+        (callable, "Hand over the function itself, without calling it."),
+        (
+            lambda f: abs(f(_she, "then the other") - 0.0) < 1e-9,
+            'Only whole words: "the" and "then" hold "he", too.',
+        ),
+        (
+            lambda f: abs(f(_she, "he said he came") + 0.5) > 1e-9,
+            "The second minus the first: with *she* minus with *he*.",
+        ),
+        (
+            lambda f: abs(f(_she, "he said he came") - 0.5) < 1e-9,
+            'Every "he" of the text becomes "she", and nothing else changes.',
+        ),
+    ],
+    "06.1": [
+        (
+            lambda a: abs(a - 14 / 3) > 1e-6,
+            "That is the mean of 1/p. Take the mean of the logarithms first.",
+        ),
+        (
+            lambda a: abs(a - np.log(4)) > 1e-6,
+            "That is the mean loss, in nats. The perplexity is its exponential.",
+        ),
+        (
+            lambda a: abs(a - 64) > 1e-6,
+            "That is for the whole text; the perplexity is per word.",
+        ),
+        (lambda a: abs(a - 4) < 1e-6, "exp of the mean of ln 2, ln 4 and ln 8."),
+    ],
+    "06.2": [
+        (callable, "Hand over the function itself, without calling it."),
+        (
+            lambda f: abs(f(0, 200, 1.0) - 1 / 32) < 1e-9,
+            "At step 0 the rate is lr / 32.",
+        ),
+        (
+            lambda f: abs(f(20, 200, 1.0) - 1) < 1e-9,
+            "After a tenth of the steps the rate is at its peak, lr.",
+        ),
+        (
+            lambda f: abs(f(200, 200, 1.0) - 1 / 32) < 1e-9,
+            "At the last step the rate is back at lr / 32.",
+        ),
+        (
+            lambda f: abs(f(110, 200, 2.0) - 2 * (1 + 1 / 32) / 2) < 1e-9,
+            "Between the corners the line is straight, and all of it scales with lr.",
+        ),
+    ],
+    "06.3": [
+        (callable, "Hand over the function itself, without calling it."),
+        (
+            lambda f: np.shape(f(_ROWS, list("abc"), list("cxab"))) == (4, 2),
+            "One row for each **new** word.",
+        ),
+        (
+            lambda f: np.allclose(f(_ROWS, list("abc"), list("cab")), _ROWS[[2, 0, 1]]),
+            "A known word keeps its row, wherever it stands in the new vocabulary.",
+        ),
+        (
+            lambda f: np.allclose(f(_ROWS, list("abc"), list("ax"))[1], _ROWS.mean(0)),
+            "A new word starts at the mean of all old rows.",
         ),
     ],
 }

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .uncertainty import Reliability
+    from .vectors import WordVectors
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX"
@@ -298,6 +299,106 @@ def plot_matrix(
         for r, line in zip(rows, v)
     ]
     return describe(ax, f"Table. {'; '.join(lines)}.")
+
+
+def plot_leaning(
+    values: Mapping[str, float], low: str, high: str, *, ax: Axes | None = None
+) -> Axes:
+    """Draw numbers to both sides of zero, sorted: which way does each lean?
+
+    Parameters
+    ----------
+    values : mapping, name -> number
+    low, high : str
+        What the left and the right side mean.
+    """
+    names = sorted(values, key=values.__getitem__)
+    ax = _axes(ax, 6.5, 0.9 + 0.27 * len(names))
+    numbers = [values[name] for name in names]
+    ax.barh(names, numbers, color=[COLOURS[int(v > 0)] for v in numbers], alpha=0.6)
+    ax.axvline(0, color="black", lw=1)
+    reach = 1.15 * max(map(abs, numbers))
+    ax.set(xlim=(-reach, reach), xlabel=f"← {low}        {high} →")
+    _tidy(ax)
+    listed = "; ".join(f"{n} {values[n]:.2f}" for n in names)
+    return describe(ax, f"From {low} (negative) to {high} (positive): {listed}.")
+
+
+def plot_word_map(
+    vectors: WordVectors, groups: Mapping[str, str], *, ax: Axes | None = None
+) -> Axes:
+    """Lay words on the page by the two directions in which they differ most.
+
+    Parameters
+    ----------
+    vectors : WordVectors
+    groups : mapping, name -> words separated by spaces
+        One colour and one marker each; words without a vector are left out.
+
+    Source
+    ------
+    Principal component analysis (Pearson 1901).
+    """
+    known = {g: [w for w in t.split() if w in vectors] for g, t in groups.items()}
+    points = np.array([vectors[w] for words in known.values() for w in words])
+    points = points - points.mean(axis=0)
+    points = points @ np.linalg.svd(points, full_matrices=False)[2][:2].T
+    ax = _axes(ax, 6.5, 4.6)
+    start, where = 0, []
+    for i, (group, words) in enumerate(known.items()):
+        mine, start = points[start : start + len(words)], start + len(words)
+        ax.plot(*mine.T, MARKERS[i % 7], color=COLOURS[i % 7], label=group)
+        for word, (x, y) in zip(words, mine):
+            ax.annotate(word, (x, y), xytext=(4, 3), textcoords="offset points", size=8)
+        x, y = mine.mean(axis=0)
+        where.append(f"{group} ({', '.join(words)}) around {x:.2f}, {y:.2f}")
+    ax.set(xticks=[], yticks=[])
+    ax.margins(0.12)
+    ax.legend(fontsize=8)
+    return describe(ax, f"Map of words. {'; '.join(where)}.")
+
+
+def plot_text(
+    words: Sequence[str],
+    weights: Sequence[float],
+    title: str = "",
+    *,
+    columns: int = 78,
+    ax: Axes | None = None,
+) -> Axes:
+    """Write a text and colour each word by its weight, either side of zero.
+
+    Parameters
+    ----------
+    words : sequence of n str
+    weights : sequence of n numbers
+        Positive in orange, negative in blue; the largest in full colour.
+    columns : int
+        Characters in a line.
+    """
+    lines: list[list[int]] = [[]]
+    for i, word in enumerate(words):
+        if sum(len(words[j]) + 1 for j in lines[-1]) + len(word) > columns:
+            lines.append([])
+        lines[-1].append(i)
+    ax = _axes(ax, 0.078 * columns, 0.5 + 0.24 * len(lines))
+    ax.set(xlim=(0, columns), ylim=(len(lines) - 0.4, -0.8))
+    ax.axis("off")
+    ax.set_title(title, fontsize=9, loc="left")
+    largest = max(max(map(abs, weights)), 1e-9)
+    for row, line in enumerate(lines):
+        x = 0
+        for i in line:
+            colour = COLOURS[int(weights[i] > 0)]
+            strength = 0.75 * abs(weights[i]) / largest
+            ax.barh(row, len(words[i]), 0.85, x, color=colour, alpha=strength)
+            middle = x + len(words[i]) / 2
+            style = {"family": "monospace", "ha": "center", "va": "center"}
+            ax.text(middle, row, words[i], fontsize=8, **style)
+            x += len(words[i]) + 1
+    top = sorted(range(len(words)), key=lambda i: -abs(weights[i]))[:6]
+    said = ", ".join(f"{words[i]} {weights[i]:+.2f}" for i in top)
+    return describe(ax, f"{title} A text; the weightiest words: {said}.")
 
 
 def plot_confusion(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from PIL import Image
 from .errors import CourseError
 from .plots import describe, plot_images
 from .tasks import read_image
+from .vectors import WordVectors, compare_neighbours
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,6 +69,86 @@ def explore_predictions(
     upload.observe(show_upload, "value")
     show(images[0])
     return w.VBox([w.HBox([slider, upload]), screen])
+
+
+def explore_words(sources: Mapping[str, WordVectors], word: str) -> Any:
+    """Type a word and see its neighbours in each set of vectors.
+
+    Parameters
+    ----------
+    sources : mapping, name -> WordVectors
+    word : str
+        The first word.
+
+    Returns
+    -------
+    ipywidgets.VBox
+        The static twin is :func:`compare_neighbours`.
+    """
+    import ipywidgets as w
+
+    field, screen = w.Text(word, description="word"), w.Output()
+
+    def show(asked: str) -> None:
+        screen.clear_output(wait=True)
+        with screen:
+            print(compare_neighbours(sources, [asked.strip().lower()]))
+
+    field.observe(lambda change: show(change["new"]), "value")
+    show(word)
+    return w.VBox([field, screen])
+
+
+def explore_texts(
+    predict: Callable[[Sequence[str]], np.ndarray],
+    text: str,
+    class_names: Sequence[str],
+) -> Any:
+    """Type or paste a text and see what the model makes of it.
+
+    Parameters
+    ----------
+    predict : callable
+        Takes n texts, gives probabilities, shape (n, n_classes).
+    text : str
+        The first text.
+    class_names : sequence of n_classes str
+
+    Returns
+    -------
+    ipywidgets.VBox
+        The button is reached with the Tab key; the static twin is
+        :func:`describe_predictions`.
+    """
+    import ipywidgets as w
+
+    box = w.Textarea(text, layout=w.Layout(width="95%", height="9em"))
+    button, screen = w.Button(description="What is it?"), w.Output()
+
+    def show(_: Any = None) -> None:
+        screen.clear_output(wait=True)
+        with screen:
+            if box.value.strip():
+                print(describe_predictions(predict, [box.value], class_names))
+            else:
+                print("✘ There is no text yet. Type or paste one above.")
+
+    button.on_click(show)
+    show()
+    return w.VBox([box, button, screen])
+
+
+def describe_predictions(
+    predict: Callable[[Sequence[str]], np.ndarray],
+    texts: Sequence[str],
+    class_names: Sequence[str],
+) -> str:
+    """Write one line per text: class, probability, and how the text begins."""
+    lines = []
+    for text, p in zip(texts, predict(texts)):
+        start = " ".join(text.split())[:60]
+        lines.append(f"{class_names[int(p.argmax())]} {p.max():.2f} · {start}")
+    return "\n".join(lines)
 
 
 def _content(uploaded: Any) -> bytes:
