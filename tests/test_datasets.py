@@ -344,7 +344,7 @@ def enron(tmp_path, monkeypatch):
                 "label": label,
                 "label_text": ["ham", "spam"][label],
                 "subject": f"{part} {i} {label}",
-                "message": f"body {i} ü",
+                "message": f"{part} body {i} ü",
                 "date": "2001-01-01",
             }
             for i in range(n)

@@ -129,7 +129,11 @@ def test_static_twin_names_class_and_probability():
 def shown(monkeypatch):
     """Collect what is printed while an output widget is open."""
     said = []
-    monkeypatch.setattr("builtins.print", lambda *a, **k: said.append(" ".join(a)))
+
+    def keep(*texts, **_):
+        said.extend(t for t in texts if not t.startswith("\x1b"))  # clear_output's
+
+    monkeypatch.setattr("builtins.print", keep)
     return said
 
 

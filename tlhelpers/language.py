@@ -534,7 +534,9 @@ def text_features(learner: TextLearner, tokens: Sequence[Sequence[str]]) -> np.n
 
 def classify(learner: TextLearner, tokens: Sequence[Sequence[str]]) -> np.ndarray:
     """Return the probabilities of the classes, shape (n, n_classes), float32."""
-    return _through(learner, tokens, lambda x: learner.model(x)[0].softmax(dim=1))
+    return _through(
+        learner, tokens, lambda x: learner.model(x)[0].float().softmax(dim=1)
+    )
 
 
 def _through(learner: Any, tokens: Any, compute: Callable) -> np.ndarray:

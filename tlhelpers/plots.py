@@ -304,7 +304,7 @@ def plot_matrix(
 def plot_leaning(
     values: Mapping[str, float], low: str, high: str, *, ax: Axes | None = None
 ) -> Axes:
-    """Draw numbers to both sides of zero, sorted: which way does each lean?
+    """Draw numbers to both sides of zero, sorted, to show which way each leans.
 
     Parameters
     ----------
