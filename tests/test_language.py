@@ -299,6 +299,12 @@ def test_classifier_starts_from_the_weights_it_is_given(tiny, tokens, vocabulary
     assert not torch.allclose(rows[1], weights["0.encoder.weight"])
 
 
+def test_long_texts_are_cut_for_the_network(tokens):
+    table = tl.token_table([["xxbos"] * 300_000, tokens[0]], [0, 1])
+    assert len(table["tokens"][0]) == language.LONGEST
+    assert table["tokens"][1] == tokens[0]
+
+
 def test_three_classes_are_possible(tiny, tokens, vocabulary):
     labels = [0, 1, 2, 1] * 6
     learn = tl.train_classifier(tokens, labels, vocabulary, tiny, epochs=(1,))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BUNDLED_MODEL = "wikipedia_lstm"
+LONGEST = 400
 #: Weights that fastai keeps twice: name of the copy, name of the original.
 TWINS = {
     "0.encoder_dp.emb.weight": "0.encoder.weight",
@@ -201,6 +202,8 @@ def token_table(
     Parameters
     ----------
     tokens : sequence of lists of str, length n
+        Longer texts are cut to :data:`LONGEST` tokens: a text of a megabyte would
+        otherwise take minutes, and what it is shows at its beginning.
     labels : sequence of int, length n, or None
     part : str
         "valid" for rows that are only looked at, anything else to learn from.
@@ -211,7 +214,7 @@ def token_table(
     """
     import pandas as pd
 
-    table = pd.DataFrame({"tokens": list(tokens)})
+    table = pd.DataFrame({"tokens": [list(row[:LONGEST]) for row in tokens]})
     table["label"] = -1 if labels is None else np.asarray(labels)
     return table.assign(is_valid=part == "valid")
 
