@@ -105,6 +105,23 @@ def test_mail_is_what_its_card_says():
     assert all(".example" in link for link in links)
 
 
+def test_reviews_are_what_their_card_says():
+    import tlhelpers as tl
+
+    task, card = tl.load_reviews(), tl.load_reviews().card
+    for part in ("train", "valid", "test"):
+        counted = np.bincount(getattr(task, part).labels).tolist()
+        assert counted == [card["counts"][part][n] for n in task.class_names]
+    assert len(task.unlabelled) == card["counts"]["unlabelled"] >= 600
+    with open(ROOT / "data" / "reviews" / "reviews.csv", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["label"]]
+    for domain in ("film", "product", "place"):
+        for label in task.class_names:
+            mine = [r for r in rows if (r["domain"], r["label"]) == (domain, label)]
+            assert len(mine) >= 80
+    assert all(7 <= len(row["text"].split()) <= 50 for row in rows)
+
+
 def test_every_set_is_in_the_readme_and_small():
     text = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
     assert all(f"`{folder.name}`" in text for folder in SETS)

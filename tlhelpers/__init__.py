@@ -12,7 +12,13 @@ _PUBLIC = {
     "session": ["Range", "Session", "progress", "seed_everything", "start"],
     "tasks": ["ImageSplit", "ImageTask", "from_folder", "read_image", "to_tensor"],
     "texts": ["TextSplit", "TextTask", "from_csv"],
-    "datasets": ["load_flowers", "load_mail", "load_pets", "load_sketches"],
+    "datasets": [
+        "load_flowers",
+        "load_mail",
+        "load_pets",
+        "load_reviews",
+        "load_sketches",
+    ],
     "sources": [
         "IMAGENET_CATS",
         "IMAGENET_DOGS",

@@ -116,7 +116,29 @@ def load_mail(
     """
     if profile == "full":
         return _enron(root, seed)
-    folder = root or data_folder() / "mail"
+    return _load_table(root or data_folder() / "mail")
+
+
+def load_reviews(*, root: Path | None = None) -> TextTask:
+    """Load reviews of films, products and places, written for the course.
+
+    ``data/reviews``: 120 labelled reviews per class to learn from, 45 to choose by,
+    195 to judge with, and 840 without labels.
+
+    Parameters
+    ----------
+    root : Path or None
+        Another place for the data, for tests.
+
+    Raises
+    ------
+    CourseError
+        If the file is missing or damaged.
+    """
+    return _load_table(root or data_folder() / "reviews")
+
+
+def _load_table(folder: Path) -> TextTask:
     check_bundled(folder)
     card = read_card(folder)
     task = from_csv(folder / card["table"])
