@@ -98,8 +98,8 @@ CALLS = {
         ["wide (a, b) around", "high (c, d) around"],
     ),
     "plot_text": (
-        lambda ax: tl.plot_text(["win", "a", "boat"], [0.5, 0, -0.75], "spam", ax=ax),
-        ["spam", "boat -0.75, win +0.50"],
+        lambda ax: tl.plot_text(["win", "\n", "boat"], [0.5, 0, -0.75], "spam", ax=ax),
+        ["spam", "boat -0.75, win +0.50, ¶"],
     ),
     "plot_heat": (
         lambda ax: tl.plot_heat(discs(), HEAT, ["cat", "dog"], ax=ax),

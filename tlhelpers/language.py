@@ -7,7 +7,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -329,7 +329,7 @@ def slanted_triangular(
     cut : float
         Share of the steps that the rise takes, 0 … 1.
     quiet : bool
-        False shows fastai's progress bar and the loss of each epoch.
+        False shows fastai's progress bar.
 
     Source
     ------
@@ -342,10 +342,8 @@ def slanted_triangular(
     high = lr / factor**groups
     parts = [SchedLin(high / 32, high), SchedLin(high, high / 32)]
     schedule = ParamScheduler({"lr": combine_scheds([cut, 1 - cut], parts)})
-    with ExitStack() as stack:
-        if quiet:
-            stack.enter_context(learner.no_bar())
-            stack.enter_context(learner.no_logging())
+    # The table of losses would have a column for the validation that is left out.
+    with learner.no_logging(), learner.no_bar() if quiet else nullcontext():
         learner.fit(epochs, cbs=[schedule, *_training_callbacks()])
 
 

@@ -376,6 +376,7 @@ def plot_text(
     columns : int
         Characters in a line.
     """
+    words = [word if word.strip() else "¶" for word in words]
     lines: list[list[int]] = [[]]
     for i, word in enumerate(words):
         if sum(len(words[j]) + 1 for j in lines[-1]) + len(word) > columns:
