@@ -464,7 +464,7 @@ def train_classifier(
         Gives the sizes of the layers.
     encoder : mapping of Tensor, or None
         Weights to start from. None is the control: from scratch, where nothing is
-        worth sparing, so all layers learn all the time, at one rate, twice as long.
+        worth sparing, so all layers learn all the time, at one rate.
     epochs : sequence of int
         Epochs of each stage, the last with all layers; () trains the head alone.
     lr : float
@@ -491,7 +491,7 @@ def train_classifier(
         unfreeze_gradually(learner, epochs=(0, *epochs), lr=2 * lr)
     elif epochs:
         learner.unfreeze()
-        slanted_triangular(learner, 2 * sum(epochs), lr, factor=1)
+        slanted_triangular(learner, sum(epochs), lr, factor=1)
     return learner
 
 
