@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import inspect
 import json
 import random
@@ -194,6 +195,55 @@ def test_compare_has_no_range_for_other_kinds_of_run(study, capsys):
         assert run.expected("gain") is None
         run.compare("gain")
         assert "no range" in capsys.readouterr().out.splitlines()[-1]
+
+
+# --- bundled models --------------------------------------------------------------
+
+
+@pytest.fixture
+def reader(tmp_path, monkeypatch):
+    """A bundled model with a vocabulary; the path of its weights."""
+    path = tmp_path / "models" / "reader.safetensors"
+    path.parent.mkdir()
+    path.write_bytes(b"weights")
+    path.with_suffix(".txt").write_bytes(b"words")
+    card = {
+        "title": "größer",
+        "sha256": hashlib.sha256(b"weights").hexdigest(),
+        "vocabulary_sha256": hashlib.sha256(b"words").hexdigest(),
+    }
+    path.with_suffix(".json").write_text(json.dumps(card), encoding="utf-8")
+    monkeypatch.setattr(session, "data_folder", lambda: tmp_path)
+    return path
+
+
+def test_model_card_comes_with_the_path_of_the_weights(reader):
+    path, card = session.read_model_card("reader")
+    assert path == reader and card["title"] == "größer"
+
+
+def test_model_without_vocabulary_needs_none(reader):
+    card = session.read_model_card("reader")[1]
+    del card["vocabulary_sha256"]
+    reader.with_suffix(".json").write_text(json.dumps(card), encoding="utf-8")
+    reader.with_suffix(".txt").unlink()
+    assert session.read_model_card("reader") == (reader, card)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".txt", ".json"])
+def test_missing_file_of_a_model_is_named(reader, suffix):
+    reader.with_suffix(suffix).unlink()
+    with pytest.raises(tl.CourseError, match=rf"reader\{suffix} is miss") as caught:
+        session.read_model_card("reader")
+    assert "git checkout" in caught.value.next_step
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".txt"])
+def test_changed_file_of_a_model_is_named(reader, suffix):
+    reader.with_suffix(suffix).write_bytes(b"changed")
+    with pytest.raises(tl.CourseError, match=rf"reader\{suffix} is damaged"):
+        session.read_model_card("reader")
+    assert session.read_model_card("reader", check=False)[0] == reader
 
 
 # --- claims and the report -------------------------------------------------------

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from sklearn.metrics import roc_auc_score
 
 import tlhelpers as tl
-from tlhelpers import sources
+from tlhelpers import session, sources
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -168,7 +168,7 @@ def own(request, tmp_path, monkeypatch):
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
     path.with_suffix(".json").write_text(json.dumps(card), encoding="utf-8")
-    monkeypatch.setattr(sources, "data_folder", lambda: tmp_path)
+    monkeypatch.setattr(session, "data_folder", lambda: tmp_path)
     return name, path, half
 
 

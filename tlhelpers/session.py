@@ -294,6 +294,39 @@ def check_file(path: Path, sha256: str) -> None:
         raise CourseError(f"The bundled file {path} is damaged (sha256).", REPAIR)
 
 
+def read_model_card(name: str, *, check: bool = True) -> tuple[Path, dict[str, Any]]:
+    """Find a bundled model, check its files and read its card.
+
+    Parameters
+    ----------
+    name : str
+        Name of the files in ``data/models``, without the suffix.
+    check : bool
+        False for the card alone, where the weights are not wanted.
+
+    Returns
+    -------
+    path : Path
+        The weights (``.safetensors``); a vocabulary stands beside them (``.txt``).
+    card : dict
+        What the ``.json`` file says.
+
+    Raises
+    ------
+    CourseError
+        If a file is missing, or not the one the card describes.
+    """
+    path = data_folder() / "models" / f"{name}.safetensors"
+    if not path.with_suffix(".json").is_file():
+        raise CourseError(f"{path.with_suffix('.json')} is missing.", REPAIR)
+    card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    if check:
+        check_file(path, card["sha256"])
+    if check and "vocabulary_sha256" in card:
+        check_file(path.with_suffix(".txt"), card["vocabulary_sha256"])
+    return path, card
+
+
 def read_study(notebook: str) -> dict[str, Any] | None:
     """Read ``data/studies/NN.json``; None where no study has been run."""
     path = data_folder() / "studies" / f"{notebook}.json"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import CourseError
-from .session import REPAIR, check_file, data_folder, hub_reachable, seed_everything
+from .session import hub_reachable, read_model_card, seed_everything
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -246,14 +245,10 @@ def _from_course(name: str, pretrained: bool, seed: int) -> SourceModel:
     import torch
     from safetensors.torch import load_file
 
-    path = data_folder() / "models" / f"{name}.safetensors"
-    if not path.with_suffix(".json").is_file():
-        raise CourseError(f"{path.with_suffix('.json')} is missing.", REPAIR)
-    card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    path, card = read_model_card(name, check=pretrained)
     seed_everything(seed)
     model = BUNDLED[name](len(card["class_names"]))
     if pretrained:
-        check_file(path, card["sha256"])
         model.load_state_dict(load_file(path))
     else:
         card["title"] = f"{name}, random weights"

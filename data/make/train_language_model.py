@@ -28,7 +28,13 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from tqdm.auto import tqdm
 
-from tlhelpers.session import autocast, default_device, hardware, seed_everything
+from tlhelpers.session import (
+    autocast,
+    default_device,
+    fast_precision,
+    hardware,
+    seed_everything,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "wikipedia_lstm"
@@ -116,7 +122,9 @@ class Training:
         return total / steps
 
     def _loss(self, rows: Tensor) -> Tensor:
-        with autocast(self.device):
+        # fp16 would need its losses scaled, so a GPU without bf16 computes in fp32.
+        half = fast_precision(self.device) == "bf16"
+        with autocast(self.device, "bf16" if half else "fp32"):
             logits = self.model(rows[:, :-1])[0]
         return cross_entropy(logits.flatten(0, 1).float(), rows[:, 1:].flatten())
 
