@@ -47,19 +47,28 @@ def tiny():
     return LanguageModel("tiny", network.state_dict(), tuple(words), config)
 
 
-@pytest.fixture
-def reader(tiny, tokens, vocabulary):
-    """A learner of the tiny model on the texts, as notebook 06 makes it."""
+def make_reader(model, vocabulary, texts, unseen, *, batch_size, sequence):
+    """Make a learner of a language model on texts, as notebook 06 does."""
     import pandas as pd
     from fastai.text import all as fa
 
-    parts = [tl.token_table(tokens), tl.token_table(tokens[:8], part="valid")]
+    parts = [tl.token_table(texts), tl.token_table(unseen, part="valid")]
+    block = fa.DataBlock(
+        fa.TextBlock(fa.noop, vocab=list(vocabulary), is_lm=True, seq_len=sequence),
+        get_x=fa.ColReader("tokens"),
+        splitter=fa.ColSplitter(),
+    )
     table = pd.concat(parts, ignore_index=True)
-    dls = tl.text_loaders(table, vocabulary, batch_size=2, sequence=10)
-    config = fa.awd_lstm_lm_config | tiny.config
+    dls = block.dataloaders(table, bs=batch_size, num_workers=0)
+    config = fa.awd_lstm_lm_config | model.config
     learn = fa.language_model_learner(dls, fa.AWD_LSTM, config=config, pretrained=False)
-    learn.model.load_state_dict(tl.match_vocabulary(tiny, vocabulary))
+    learn.model.load_state_dict(tl.match_vocabulary(model, vocabulary))
     return learn
+
+
+@pytest.fixture
+def reader(tiny, tokens, vocabulary):
+    return make_reader(tiny, vocabulary, tokens, tokens[:8], batch_size=2, sequence=10)
 
 
 # --- tokens and vocabulary ---------------------------------------------------------
@@ -135,9 +144,6 @@ def test_bundled_model_is_what_its_card_says():
 
 
 def test_bundled_model_reads_english_better_than_shuffled_english():
-    import pandas as pd
-    from fastai.text import all as fa
-
     model = tl.load_language_model()
     text = (
         "The river rises in the mountains in the north of the country and flows to "
@@ -148,17 +154,9 @@ def test_bundled_model_reads_english_better_than_shuffled_english():
     wrong = list(np.random.default_rng(0).permutation(right))
     found = []
     for row in (right, wrong):
-        parts = [tl.token_table([row]), tl.token_table([row], part="valid")]
-        dls = tl.text_loaders(
-            pd.concat(parts, ignore_index=True), model.vocabulary, batch_size=1
+        learn = make_reader(
+            model, model.vocabulary, [row], [row], batch_size=1, sequence=70
         )
-        learn = fa.language_model_learner(
-            dls,
-            fa.AWD_LSTM,
-            config=fa.awd_lstm_lm_config | model.config,
-            pretrained=False,
-        )
-        learn.model.load_state_dict(model.weights)
         found.append(tl.perplexity(learn))
     assert found[0] < 60 and found[1] > 5 * found[0]
 
@@ -168,7 +166,7 @@ def test_damaged_or_missing_model_is_named(tmp_path, monkeypatch, suffix):
     for path in (session.data_folder() / "models").glob("wikipedia_lstm.*"):
         (tmp_path / "models").mkdir(exist_ok=True)
         shutil.copy(path, tmp_path / "models")
-    monkeypatch.setattr(language, "data_folder", lambda: tmp_path)
+    monkeypatch.setattr(session, "data_folder", lambda: tmp_path)
     path = tmp_path / "models" / f"wikipedia_lstm.{suffix}"
     path.unlink() if suffix == "json" else path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(tl.CourseError, match=path.name):
@@ -297,6 +295,19 @@ def test_classifier_starts_from_the_weights_it_is_given(tiny, tokens, vocabulary
     rows = [learn.model[0].module.encoder.weight.detach() for learn in (given, scratch)]
     assert torch.equal(rows[0], weights["0.encoder.weight"])
     assert not torch.allclose(rows[1], weights["0.encoder.weight"])
+
+
+@pytest.mark.parametrize("compute", [tl.text_features, tl.classify])
+def test_untrained_classifier_is_moved_to_the_device_of_its_texts(
+    compute, tiny, tokens, vocabulary, monkeypatch
+):
+    table = tl.token_table(tokens, LABELS)
+    dls = tl.text_loaders(table, vocabulary, classes=[0, 1], batch_size=8)
+    learn, asked = tl.text_classifier(dls, tiny, None), []
+    move = learn.model.to
+    monkeypatch.setattr(learn.model, "to", lambda to: asked.append(to) or move(to))
+    compute(learn, tokens[:3])
+    assert asked == [dls.device] and dls.device is not None
 
 
 def test_long_texts_are_cut_for_the_network(tokens):

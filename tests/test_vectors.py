@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -63,9 +64,22 @@ def test_nearest_is_the_cosine_by_hand(cross):
     assert list(cross.nearest(np.array([0, 5]), n=1)["word"]) == ["north"]
 
 
-def test_length_does_not_matter_and_the_word_itself_is_left_out(cross):
-    assert np.linalg.norm(cross["north"]) == pytest.approx(1)
-    assert "north" not in set(cross.nearest("north", n=4)["word"][:3])
+def test_length_of_a_vector_does_not_matter():
+    rows = np.array([[2, 0, 1], [1, 1, 0], [0, 3, -1], [-1, 0, 2.0]])
+    one = WordVectors("one", tuple("abcd"), rows)
+    other = replace(one, vectors=rows * [[0.1], [9], [5], [0.3]])
+    for word in "abcd":
+        assert other.nearest(word, n=3).equals(one.nearest(word, n=3))
+        assert np.linalg.norm(other[word]) == pytest.approx(1)
+    short, long = (one.nearest(k * np.array([3, 1, 2]), n=4) for k in (0.1, 7))
+    assert short.equals(long)
+
+
+def test_words_left_out_do_not_come_back_when_many_are_asked_for(cross):
+    found = cross.nearest("north", n=9, without=["west", "west", "unknown"])
+    assert list(found["word"]) == ["between", "east"]
+    assert np.isfinite(found["cosine"]).all()
+    assert len(cross.nearest(cross["north"], n=9)) == 4
 
 
 def test_unknown_word_is_an_error_that_helps(wikipedia):
@@ -161,7 +175,7 @@ def test_neighbours_are_compared_side_by_side(cross):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     shutil.copytree(session.data_folder() / "models", tmp_path / "models")
-    monkeypatch.setattr("tlhelpers.vectors.data_folder", lambda: tmp_path)
+    monkeypatch.setattr(session, "data_folder", lambda: tmp_path)
     return tmp_path / "models"
 
 

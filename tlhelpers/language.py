@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,14 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import CourseError
-from .session import (
-    REPAIR,
-    autocast,
-    check_file,
-    data_folder,
-    fast_precision,
-    seed_everything,
-)
+from .session import autocast, fast_precision, read_model_card, seed_everything
 from .surgery import replace_head
 
 if TYPE_CHECKING:
@@ -84,12 +76,7 @@ def load_language_model(profile: str = "mini") -> LanguageModel:
         return _wikitext103()
     from safetensors.torch import load_file
 
-    path = data_folder() / "models" / f"{BUNDLED_MODEL}.safetensors"
-    if not path.with_suffix(".json").is_file():
-        raise CourseError(f"{path.with_suffix('.json')} is missing.", REPAIR)
-    card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    check_file(path, card["sha256"])
-    check_file(path.with_suffix(".txt"), card["vocabulary_sha256"])
+    path, card = read_model_card(BUNDLED_MODEL)
     words = path.with_suffix(".txt").read_text(encoding="utf-8").split("\n")[:-1]
     weights = {name: w.float() for name, w in load_file(path).items()}
     weights |= {twin: weights[name] for twin, name in TWINS.items()}
@@ -219,52 +206,45 @@ def token_table(
     return table.assign(is_valid=part == "valid")
 
 
-def perplexity(learner: Any, dl: Any = None) -> float:
+def perplexity(learner: Any) -> float:
     """Return how many words a language model hesitates between, on average, >= 1.
 
-    The exponential of its mean loss, by default on the learner's validation part.
+    The exponential of its mean loss on the learner's validation part.
     """
     with learner.no_bar(), learner.no_logging():
-        return math.exp(learner.validate(dl=dl)[0])
+        return math.exp(learner.validate()[0])
 
 
 def text_loaders(
     table: pd.DataFrame,
     vocabulary: Sequence[str],
     *,
-    classes: Sequence[int] | None = None,
+    classes: Sequence[int],
     batch_size: int = 32,
-    sequence: int = 70,
 ) -> DataLoaders:
-    """Make fastai's loaders of tokens: for a classifier, or for a language model.
+    """Make fastai's loaders of tokens for a classifier.
 
     Parameters
     ----------
     table : DataFrame
         From :func:`token_table`; both parts.
     vocabulary : sequence of str
-    classes : sequence of int, or None
-        The class numbers; None for a language model, which predicts the next word.
+    classes : sequence of int
+        The class numbers.
     batch_size : int
-    sequence : int
-        Tokens between two updates of a language model.
+        Texts in one step; four times as many where nothing is learnt.
     """
     from fastai.text import all as fa
 
-    words = fa.TextBlock(
-        fa.noop, vocab=list(vocabulary), is_lm=classes is None, seq_len=sequence
-    )
-    blocks = [words]
-    if classes is not None:
-        blocks.append(fa.CategoryBlock(vocab=list(classes), sort=False))
+    words = fa.TextBlock(fa.noop, vocab=list(vocabulary))
     block = fa.DataBlock(
-        blocks,
+        [words, fa.CategoryBlock(vocab=list(classes), sort=False)],
         get_x=fa.ColReader("tokens"),
-        get_y=None if classes is None else fa.ColReader("label"),
+        get_y=fa.ColReader("label"),
         splitter=fa.ColSplitter("is_valid"),
     )
-    kinds = {"val_bs": 4 * batch_size} if classes is not None else {}
-    return block.dataloaders(table, bs=batch_size, num_workers=0, **kinds)
+    sizes = {"bs": batch_size, "val_bs": 4 * batch_size}
+    return block.dataloaders(table, num_workers=0, **sizes)
 
 
 def continue_text(
@@ -414,7 +394,7 @@ def text_classifier(
     Parameters
     ----------
     dls : fastai DataLoaders
-        From :func:`text_loaders`, with classes.
+        From :func:`text_loaders`.
     model : LanguageModel
         Gives the sizes of the layers.
     encoder : mapping of Tensor, or None
@@ -544,7 +524,8 @@ def _through(learner: Any, tokens: Any, compute: Callable) -> np.ndarray:
     import torch
 
     dl = learner.dls.test_dl(token_table(tokens))
-    learner.model.eval()
+    # fastai moves a model when it is trained, and this one may not have been yet.
+    learner.model.to(learner.dls.device).eval()
     with torch.no_grad(), _half():
         rows = torch.cat([compute(batch[0]).float().cpu() for batch in dl])
     out = np.empty(rows.shape, dtype=np.float32)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import CourseError
-from .session import REPAIR, check_file, data_folder
+from .session import read_model_card
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +76,7 @@ class WordVectors:
         query : str or ndarray, shape (d,)
             A word, which is left out of its own neighbours, or a vector.
         n : int
-            How many, >= 1.
+            How many, >= 1; fewer come where no more words are left.
         without : sequence of str
             Words to leave out.
 
@@ -95,8 +94,9 @@ class WordVectors:
         if isinstance(query, str):
             query, without = self[query], (*without, query)
         cosine = self.unit @ query / max(float(np.linalg.norm(query)), 1e-9)
-        cosine[[self.row[w] for w in without if w in self.row]] = -np.inf
-        best = np.argsort(-cosine, kind="stable")[:n]
+        left_out = list({self.row[w] for w in without if w in self.row})
+        cosine[left_out] = -np.inf
+        best = np.argsort(-cosine, kind="stable")[: min(n, len(self) - len(left_out))]
         words = [self.words[i] for i in best]
         return pd.DataFrame({"word": words, "cosine": cosine[best].round(3)})
 
@@ -200,17 +200,12 @@ def load_vectors(name: str = "wikipedia", profile: str = "mini") -> WordVectors:
         return _glove()
     from safetensors.numpy import load_file
 
-    path = data_folder() / "models" / f"{name}_vectors.safetensors"
     if name not in ("wikipedia", "wikipedia_small"):
         raise CourseError(
             f"There are no word vectors {name!r}.",
             "Use 'wikipedia' or 'wikipedia_small'.",
         )
-    if not path.with_suffix(".json").is_file():
-        raise CourseError(f"{path.with_suffix('.json')} is missing.", REPAIR)
-    card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    check_file(path, card["sha256"])
-    check_file(path.with_suffix(".txt"), card["vocabulary_sha256"])
+    path, card = read_model_card(f"{name}_vectors")
     words = path.with_suffix(".txt").read_text(encoding="utf-8").split("\n")[:-1]
     vectors = load_file(path)["vectors"].astype(np.float32)
     return WordVectors(name, tuple(words), vectors, card)
