@@ -88,14 +88,19 @@ def test_no_picture_stands_in_two_splits(folder):
     assert len(sums) == len(set(sums))
 
 
+def assert_counts_are_the_cards(task):
+    counts = task.card["counts"]
+    for part in ("train", "valid", "test"):
+        counted = np.bincount(getattr(task, part).labels).tolist()
+        assert counted == [counts[part][n] for n in task.class_names]
+    assert len(task.unlabelled) == counts["unlabelled"] >= 600
+
+
 def test_mail_is_what_its_card_says():
     import tlhelpers as tl
 
-    task, card = tl.load_mail(), tl.load_mail().card
-    for part in ("train", "valid", "test"):
-        counted = np.bincount(getattr(task, part).labels).tolist()
-        assert counted == [card["counts"][part][n] for n in task.class_names]
-    assert len(task.unlabelled) == card["counts"]["unlabelled"] >= 600
+    task = tl.load_mail()
+    assert_counts_are_the_cards(task)
     parts = (task.train, task.valid, task.test, task.unlabelled)
     texts = [text for part in parts for text in part.texts]
     assert len(set(texts)) == len(texts)
@@ -108,11 +113,8 @@ def test_mail_is_what_its_card_says():
 def test_reviews_are_what_their_card_says():
     import tlhelpers as tl
 
-    task, card = tl.load_reviews(), tl.load_reviews().card
-    for part in ("train", "valid", "test"):
-        counted = np.bincount(getattr(task, part).labels).tolist()
-        assert counted == [card["counts"][part][n] for n in task.class_names]
-    assert len(task.unlabelled) == card["counts"]["unlabelled"] >= 600
+    task = tl.load_reviews()
+    assert_counts_are_the_cards(task)
     with open(ROOT / "data" / "reviews" / "reviews.csv", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["label"]]
     for domain in ("film", "product", "place"):
