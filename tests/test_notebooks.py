@@ -287,6 +287,12 @@ SABOTAGE = [
         "tl.slanted_triangular(reader, epochs, lr, factor=1",
         "tl.slanted_triangular(reader, epochs, 0 * lr, factor=1",
     ),
+    (
+        "06",
+        "ULMFiT beats or ties the word count at some number of labels",
+        "states(start) for name",
+        "states(start, vocabulary[:9] + vocabulary[:8:-1]) for name",
+    ),
 ]
 
 
