@@ -402,6 +402,42 @@ def plot_text(
     return describe(ax, f"{title} A text; the weightiest words: {said}.")
 
 
+def plot_pieces(
+    rows: Sequence[Sequence[str]],
+    ids: Any,
+    *,
+    padding: str = "[PAD]",
+    ax: Axes | None = None,
+) -> Axes:
+    """Show a batch of texts as the model gets it: pieces, their numbers, the padding.
+
+    Parameters
+    ----------
+    rows : n sequences of str, all of one length
+        The pieces.
+    ids : array, shape (n, length)
+        Their numbers.
+    padding : str
+        The piece that stands behind the end of a text; drawn grey.
+    """
+    length = len(rows[0])
+    ax = _axes(ax, 0.62 * length, 0.45 + 0.62 * len(rows))
+    ax.set(xlim=(0, length), ylim=(len(rows), 0))
+    ax.axis("off")
+    for i, row in enumerate(rows):
+        for j, piece in enumerate(row):
+            colour = (
+                "0.85" if piece == padding else COLOURS[5 if piece[0] != "[" else 4]
+            )
+            ax.barh(i + 0.5, 0.94, 0.86, j + 0.03, color=colour, alpha=0.5)
+            style = {"ha": "center", "va": "center", "family": "monospace"}
+            ax.text(j + 0.5, i + 0.36, piece, fontsize=7, **style)
+            ax.text(j + 0.5, i + 0.7, str(int(ids[i][j])), fontsize=6, **style)
+    said = "; ".join(" ".join(p for p in row if p != padding) for row in rows)
+    filled = sum(piece == padding for row in rows for piece in row)
+    return describe(ax, f"{len(rows)} texts in pieces: {said}. {filled} are padding.")
+
+
 def plot_confusion(
     truth: Sequence[int],
     guess: Sequence[int],

@@ -27,12 +27,14 @@ def fit(
     transform: Callable[[Any], Any] | None = None,
     body_factor: float = 1.0,
     weight_decay: float = 0.01,
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     seed: int = 0,
 ) -> list[float]:
     """Train the layers that are not frozen, in place.
 
     AdamW with a one-cycle schedule: the rate climbs for the first 30 % of the
-    steps and then falls to almost nothing.
+    steps and then falls to almost nothing. Texts, that is rows of token numbers with
+    0 at the end, are put into batches of similar length, which saves padding.
 
     Parameters
     ----------
@@ -54,13 +56,15 @@ def fit(
         *discriminative learning rates* of Howard and Ruder 2018.
     weight_decay : float
         AdamW's, >= 0.
+    loss : callable or None
+        Takes logits and the rows of ``y``, gives one number; None: cross-entropy.
     seed : int
         Seed of the order of the rows.
 
     Returns
     -------
     list of float, length epochs
-        Mean training loss (cross-entropy, nats) of each epoch.
+        Mean training loss (nats) of each epoch.
 
     Raises
     ------
@@ -75,7 +79,7 @@ def fit(
     import torch
     from torch.nn.functional import cross_entropy
 
-    device = default_device()
+    device, loss = default_device(), loss or cross_entropy
     model.to(device)
     groups = param_groups(model, lr=lr, body_factor=body_factor)
     batches = _batches(data, batch_size, seed)
@@ -84,7 +88,7 @@ def fit(
             f"{epochs} epochs of {len(batches)} batches are no training.",
             "Give at least one epoch and one batch.",
         )
-    optimizer = torch.optim.AdamW(groups, weight_decay=weight_decay)
+    optimizer = torch.optim.AdamW(groups, weight_decay=weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         [g["lr"] for g in groups],
@@ -100,13 +104,13 @@ def fit(
         for x, y in batches:
             x, y = _to(x, device), y.to(device)
             with autocast(device, precision):
-                loss = cross_entropy(model(transform(x) if transform else x), y)
+                error = loss(model(transform(x) if transform else x), y)
             optimizer.zero_grad()
-            scaler.scale(loss).backward()
+            scaler.scale(error).backward()
             scaler.step(optimizer)
             scaler.update()
             schedule.step()
-            total, rows = total + float(loss.detach()) * len(y), rows + len(y)
+            total, rows = total + float(error.detach()) * len(y), rows + len(y)
         losses.append(total / rows)
         if not np.isfinite(losses[-1]):
             raise CourseError("The loss is no longer a number.", "Try a lower lr.")
@@ -152,17 +156,43 @@ def predict_proba(
     batch_size: int = 64,
 ) -> np.ndarray:
     """Return the probabilities of the classes, shape (n, n_classes), float32."""
+    logits = predict_logits(model, x, transform=transform, batch_size=batch_size)
+    return logits.softmax(dim=1).numpy()
+
+
+def predict_logits(
+    model: nn.Module,
+    x: Tensor,
+    *,
+    transform: Callable[[Any], Any] | None = None,
+    batch_size: int = 64,
+) -> Tensor:
+    """Return the logits, shape (n, n_classes), float32, on the CPU, in x's order."""
     import torch
 
-    device = default_device()
+    device, order = default_device(), _by_length(x)
     model.to(device).eval()
     rows = []
     with torch.inference_mode(), autocast(device):
-        for batch in x.split(batch_size):
-            batch = batch.to(device)
+        for part in order.split(batch_size):
+            batch = x[part].to(device)
             logits = model(transform(batch) if transform else batch)
-            rows.append(logits.float().softmax(dim=1).cpu())
-    return torch.cat(rows).numpy()
+            rows.append(logits.float().cpu())
+    return torch.cat(rows)[order.argsort()]
+
+
+def _is_text(x: Tensor) -> bool:
+    """Tell rows of token numbers, 0 at the end, from pictures and features."""
+    return x.ndim == 2 and not (x.is_floating_point() or x.is_complex())
+
+
+def _by_length(x: Tensor) -> Tensor:
+    """Order texts by length; anything that is no text keeps its order."""
+    import torch
+
+    if _is_text(x):
+        return (x != 0).sum(dim=1).argsort(stable=True)
+    return torch.arange(len(x))
 
 
 def evaluate(
@@ -222,7 +252,14 @@ class _Rows:
         import torch
 
         order = torch.randperm(len(self.x), generator=self.generator)
-        return ((self.x[i], self.y[i]) for i in order.split(self.batch_size))
+        # Neighbours in length are sought among eight batches, so that chance still
+        # decides who meets whom.
+        pools = [p[_by_length(self.x[p])] for p in order.split(8 * self.batch_size)]
+        parts = [part for pool in pools for part in pool.split(self.batch_size)]
+        if _is_text(self.x):
+            shuffled = torch.randperm(len(parts), generator=self.generator)
+            parts = [parts[i] for i in shuffled]
+        return ((self.x[i], self.y[i]) for i in parts)
 
 
 def _batches(data: Any, batch_size: int, seed: int) -> Any:
