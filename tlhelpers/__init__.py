@@ -96,6 +96,7 @@ _PUBLIC = {
         "load_bert",
         "piece_vectors",
         "saliency",
+        "tune_bert",
     ],
     "distillation": ["distill", "distillation_loss"],
     "transferability": ["cka"],

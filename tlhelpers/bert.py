@@ -16,6 +16,8 @@ from torch import nn
 
 from .errors import CourseError
 from .session import default_device, hub_reachable, seed_everything
+from .surgery import freeze
+from .training import fit
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,6 +46,8 @@ BERT_BASE = {
 }
 #: Rate at which the whole body is fine-tuned: the deeper the network, the lower.
 RATES = {"minilm": 1e-4, "bert-base-uncased": 3e-5}
+
+HEAD_FACTOR = 20  # the head starts at random and learns so many times faster
 
 
 @dataclass(frozen=True)
@@ -246,6 +250,54 @@ class BertClassifier(nn.Module):
         states = self.body(input_ids=ids, attention_mask=mask).last_hidden_state
         mask = mask[..., None].to(states.dtype)
         return self.head(self.dropout((states * mask).sum(1) / mask.sum(1)))
+
+
+def tune_bert(
+    bert: Bert,
+    texts: Sequence[str],
+    labels: Sequence[int],
+    *,
+    epochs: int = 3,
+    frozen: int = 0,
+    batch_size: int = 16,
+    seed: int = 0,
+) -> BertClassifier:
+    """Make a classifier of a BERT and fine-tune it, the body slower than the head.
+
+    Parameters
+    ----------
+    bert : Bert
+    texts : sequence of n str
+    labels : sequence of n int, 0 … n_classes - 1
+    epochs : int
+    frozen : int
+        So many of the lowest layers stay as they are, and with them the vectors of
+        the pieces; 0: everything learns.
+    batch_size : int
+    seed : int
+        Seed of the head, of dropout and of the order.
+
+    Source
+    ------
+    Devlin et al. 2019: three or four epochs, a small rate for the body.
+    """
+    import torch
+
+    y = torch.as_tensor(np.asarray(labels))
+    model = BertClassifier(bert.body, int(y.max()) + 1, seed=seed)
+    for part in [model.body.embeddings, *model.body.encoder.layer[:frozen]]:
+        if frozen:
+            freeze(part)
+    fit(
+        model,
+        (bert.encode(texts), y),
+        epochs=epochs,
+        lr=HEAD_FACTOR * bert.lr,
+        body_factor=1 / HEAD_FACTOR,
+        batch_size=batch_size,
+        seed=seed,
+    )
+    return model
 
 
 class WordPieceCNN(nn.Module):

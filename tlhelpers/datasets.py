@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,7 @@ def load_mail(
 def load_reviews(
     profile: str = "mini",
     *,
-    domain: str | None = None,
+    domain: str | Sequence[str] = ("film", "product", "place"),
     seed: int = 0,
     root: Path | None = None,
 ) -> TextTask:
@@ -136,8 +137,8 @@ def load_reviews(
         "full": films from IMDb (Maas et al. 2011), places from Yelp and products from
         Amazon (Zhang, Zhao and LeCun 2015), through fastai's loader; 330 + 80 + 330
         per class and domain and 1,000 without labels; 144, 166 and 690 MB.
-    domain : {"film", "product", "place"} or None
-        One kind of things only; None takes all.
+    domain : "film", "product", "place", or several of them
+        What the reviews are about.
     seed : int
         Seed of the choice and the split in full.
     root : Path or None
@@ -148,14 +149,15 @@ def load_reviews(
     CourseError
         If the domain is unknown, a file is missing or damaged, or a download fails.
     """
-    if domain not in (None, *REVIEWS):
+    domains = [domain] if isinstance(domain, str) else list(domain)
+    if not domains or set(domains) - set(REVIEWS):
         raise CourseError(
             f"There are no reviews of the domain {domain!r}.",
-            f"Choose one of {', '.join(map(repr, REVIEWS))}, or None.",
+            f"Choose among {', '.join(map(repr, REVIEWS))}.",
         )
     if profile == "full":
-        return _public_reviews([domain] if domain else list(REVIEWS), seed)
-    return _load_table(root or data_folder() / "reviews", domain=domain)
+        return _public_reviews(domains, seed)
+    return _load_table(root or data_folder() / "reviews", domains)
 
 
 #: Where fastai has each domain's reviews.
@@ -210,14 +212,14 @@ def _fetch_reviews(domain: str) -> list[tuple[str, int]]:
         return [(row[-1], int(row[0]) - 1) for row in csv.reader(file)]
 
 
-def _load_table(folder: Path, *, domain: str | None = None) -> TextTask:
+def _load_table(folder: Path, domains: Sequence[str] = ()) -> TextTask:
     check_bundled(folder)
     card = read_card(folder)
     task = from_csv(folder / card["table"])
-    if domain:
+    if domains:
         with open(folder / card["table"], newline="", encoding="utf-8") as file:
             rows = csv.DictReader(file)
-            mine = {row["text"] for row in rows if row["domain"] == domain}
+            mine = {row["text"] for row in rows if row["domain"] in domains}
         parts = {k: _only(getattr(task, k), mine) for k in (*PARTS, "unlabelled")}
         task = replace(task, **parts)
     return replace(task, name=card["name"], card=card)
