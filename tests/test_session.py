@@ -23,7 +23,7 @@ PACKAGE = Path(tl.__file__).parent
 FLOORS = [
     {"errors", "session", "tasks", "texts"},
     {"datasets", "sources", "surgery", "vectors"},
-    {"training", "features"},
+    {"training", "features", "export"},
     {
         "bert",
         "distillation",

@@ -179,9 +179,17 @@ def _folder(card: dict[str, Any], *, packaged: bool) -> Path:
     file, sha256 = folder / "model.safetensors", card.get("sha256")
     if not file.is_file():
         raise CourseError(f"The weights {file} are missing.", cure)
-    if sha256 and hashlib.sha256(file.read_bytes()).hexdigest() != sha256:
+    if sha256 and _sha256(file) != sha256:
         raise CourseError(f"{file} is damaged: its sha256 is not the published.", cure)
     return folder
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with open(file, "rb") as stream:
+        while part := stream.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def _from_hub(card: dict[str, Any], packaged: bool) -> Path:
@@ -423,31 +431,6 @@ def saliency(model: BertClassifier, ids: Tensor, *, target: int) -> np.ndarray:
     found = (slope * kept[0]).sum(2)[0].detach().cpu().numpy()
     out[: len(found)] = found
     return out
-
-
-def latency(model: nn.Module, ids: Tensor, *, repeats: int = 20) -> float:
-    """Return the milliseconds that one call takes, the median of several, fp32.
-
-    Parameters
-    ----------
-    model : nn.Module or callable
-        Takes ``ids``.
-    ids : Tensor, shape (n, ...)
-        The batch.
-    repeats : int
-        Calls, after one that is not counted.
-    """
-    import time
-
-    import torch
-
-    times = []
-    with torch.inference_mode():
-        for _ in range(repeats + 1):
-            start = time.perf_counter()
-            model(ids)
-            times.append(time.perf_counter() - start)
-    return 1000 * float(np.median(times[1:]))
 
 
 def _trim(ids: Tensor) -> tuple[Tensor, Tensor]:

@@ -142,6 +142,45 @@ def _she(text: str) -> float:
     return text.count("she") / 4
 
 
+def _states() -> tuple[Any, Any]:
+    """Two texts of two pieces; the last place of the second is padding."""
+    import torch
+
+    states = torch.tensor([[[1.0, 2.0], [3.0, 4.0]], [[6.0, 2.0], [6.0, 8.0]]])
+    return states, torch.tensor([[1, 1], [1, 0]])
+
+
+def _close(row: Any, wanted: list[float]) -> bool:
+    return bool(np.allclose(np.asarray(row, dtype=float), wanted, atol=1e-4))
+
+
+def _praise(texts: list[str]) -> list[float]:
+    worth = {"good": 2.0, "kind": 1.0, "bad": -3.0}
+    return [sum(worth.get(word, 0.0) for word in t.split()) for t in texts]
+
+
+_LOGITS = np.array([[2.0, 0.0, -1.0], [0.0, 0.5, 3.0]])
+_MENU = {"slow": (0.9, 100.0), "middle": (0.8, 4.0), "weak": (0.6, 0.2)}
+
+
+def _divergence(answer: Any, temperature: float, same: bool = False) -> float:
+    """Ask for the loss of a student that says something else."""
+    import torch
+
+    teacher = torch.tensor(_LOGITS)
+    student = teacher if same else torch.tensor(np.roll(_LOGITS, 1) / 2)
+    return float(answer(student, teacher, temperature))
+
+
+def _soft(temperature: float, turned: bool = False) -> float:
+    p, q = (
+        np.exp(z / temperature) / np.exp(z / temperature).sum(axis=1, keepdims=True)
+        for z in (_LOGITS, np.roll(_LOGITS, 1) / 2)
+    )
+    p, q = (q, p) if turned else (p, q)
+    return temperature**2 * float((p * np.log(p / q)).sum(axis=1).mean())
+
+
 def _convolution() -> Any:
     import torch
     from torch import nn
@@ -532,6 +571,120 @@ EXERCISES: dict[str, list[Question]] = {
         (
             lambda f: np.allclose(f(_ROWS, list("abc"), list("ax"))[1], _ROWS.mean(0)),
             "A new word starts at the mean of all old rows.",
+        ),
+    ],
+    "07.1": [
+        (lambda a: 0 < a < 1, "A share lies between 0 and 1."),
+        (
+            lambda a: abs(a - 24 / 33) > 1e-6,
+            "That is the share of real pieces; padding is the rest.",
+        ),
+        (
+            lambda a: abs(a - 9 / 24) > 1e-6,
+            "Divide by all numbers of the batch, not by the real pieces alone.",
+        ),
+        (lambda a: abs(a - 9 / 33) < 1e-6, "Three rows, each as wide as the longest."),
+    ],
+    "07.2": [
+        (callable, "Hand over the function itself, without calling it."),
+        (
+            lambda f: tuple(f(*_states()).shape) == (2, 2),
+            "Return one vector for each text, shape (n, d).",
+        ),
+        (
+            lambda f: not _close(f(*_states())[1], [3.0, 1.0]),
+            "The second text has one real piece; divide by 1, not by the length.",
+        ),
+        (
+            lambda f: not _close(f(*_states())[1], [6.0, 5.0]),
+            "The padding's states were counted, too. Multiply by the mask first.",
+        ),
+        (
+            lambda f: _close(f(*_states())[0], [2.0, 3.0]),
+            "Where nothing is padding it is the plain mean over the pieces.",
+        ),
+        (
+            lambda f: _close(f(*_states())[1], [6.0, 2.0]),
+            "Add up the real pieces and divide by how many there are.",
+        ),
+    ],
+    "07.3": [
+        (callable, "Hand over the function itself, without calling it."),
+        (
+            lambda f: isinstance(f(_praise, "so good and kind"), str),
+            "Return the word itself.",
+        ),
+        (
+            lambda f: f(_praise, "bad so good and kind") != "bad",
+            "That is the word whose removal *raises* the score; find the one that "
+            "lowers it most.",
+        ),
+        (
+            lambda f: f(_praise, "bad so good and kind") == "good",
+            "Take out one word, ask for the score, put the word back; keep the lowest.",
+        ),
+        (
+            lambda f: f(_praise, "kind kind good") == "good",
+            "Take out one place, not every copy of the word.",
+        ),
+    ],
+    "08.1": [
+        (lambda a: len(a) == 2, "Two probabilities, in the order of the logits."),
+        (
+            lambda a: abs(a[0] - 1 / (1 + np.exp(-2))) > 1e-3,
+            "That is the distribution without temperature: divide the logits by 2.",
+        ),
+        (
+            lambda a: abs(a[0] - 1 / (1 + np.exp(-4))) > 1e-3,
+            "Divide the logits by the temperature; do not multiply.",
+        ),
+        (
+            lambda a: (
+                abs(a[0] - 1 / (1 + np.exp(-1))) < 1e-3 and abs(sum(a) - 1) < 1e-3
+            ),
+            "Softmax of the logits divided by 2.",
+        ),
+    ],
+    "08.2": [
+        (callable, "Hand over the function itself, without calling it."),
+        (
+            lambda f: np.isfinite(_divergence(f, 1.0)),
+            "Return one number, the mean over the rows.",
+        ),
+        (
+            lambda f: abs(_divergence(f, 3.0, same=True)) < 1e-6,
+            "Where student and teacher agree the loss is 0.",
+        ),
+        (
+            lambda f: abs(_divergence(f, 3.0) - _soft(3.0) / 9) > 1e-4,
+            "Without the factor T² the gradients shrink as T grows.",
+        ),
+        (
+            lambda f: abs(_divergence(f, 3.0) - _soft(3.0, turned=True)) > 1e-4,
+            "The other way round: the teacher's distribution weighs the logarithms.",
+        ),
+        (
+            lambda f: max(abs(_divergence(f, t) - _soft(t)) for t in (1.0, 3.0)) < 1e-4,
+            "T² times the sum of p ln(p / q) over the classes, averaged over the rows.",
+        ),
+    ],
+    "08.3": [
+        (callable, "Hand over the function itself, without calling it."),
+        (
+            lambda f: f(_MENU, 50.0) != "slow",
+            "A model above the limit of milliseconds must not win.",
+        ),
+        (
+            lambda f: f(_MENU, 5.0) != "weak",
+            "Among those fast enough the most accurate wins, not the fastest.",
+        ),
+        (
+            lambda f: f(_MENU, 5.0) == "middle" and f(_MENU, 500.0) == "slow",
+            "Keep those within the limit, then take the highest accuracy.",
+        ),
+        (
+            lambda f: f(_MENU, 0.1) is None,
+            "Where nothing is fast enough, return None.",
         ),
     ],
 }

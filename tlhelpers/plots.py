@@ -402,6 +402,72 @@ def plot_text(
     return describe(ax, f"{title} A text; the weightiest words: {said}.")
 
 
+def plot_temperature(
+    logits: Any,
+    class_names: Sequence[str],
+    *,
+    temperatures: Sequence[float] = (1, 2, 5, 10),
+    ax: Axes | None = None,
+) -> Axes:
+    """Show how a temperature softens a distribution over the classes.
+
+    Parameters
+    ----------
+    logits : array, shape (n_classes,)
+    class_names : sequence of n_classes str
+    temperatures : sequence of float
+        One group of bars each, > 0.
+
+    Source
+    ------
+    Hinton, Vinyals and Dean 2015.
+    """
+    scaled = np.asarray(logits, dtype=float) / np.array(temperatures)[:, None]
+    p = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    ax, width = _axes(ax), 0.8 / len(class_names)
+    for c, name in enumerate(class_names):
+        places = np.arange(len(temperatures)) + (c + 0.5) * width - 0.4
+        bars = ax.bar(places, p[:, c], 0.92 * width, label=name, color=COLOURS[c % 7])
+        ax.bar_label(bars, fmt="%.2f", fontsize=7)
+    ax.set_xticks(range(len(temperatures)), [f"T = {t:g}" for t in temperatures])
+    ax.set(ylim=(0, 1.08), ylabel="probability")
+    ax.legend(frameon=False)
+    _tidy(ax)
+    said = "; ".join(
+        f"at T = {t:g} " + ", ".join(f"{n} {v:.2f}" for n, v in zip(class_names, row))
+        for t, row in zip(temperatures, p)
+    )
+    return describe(ax, f"Probabilities of the classes: {said}.")
+
+
+def plot_tradeoff(
+    models: Mapping[str, tuple[float, float]],
+    *,
+    xlabel: str = "milliseconds for one, CPU",
+    ylabel: str = "test accuracy",
+    ax: Axes | None = None,
+) -> Axes:
+    """Show what each model costs and how good it is; up and left is better.
+
+    Parameters
+    ----------
+    models : mapping, name -> (cost, score)
+        Costs on a logarithmic axis, > 0.
+    """
+    ax = _axes(ax)
+    for i, (name, (cost, score)) in enumerate(models.items()):
+        style = {"color": COLOURS[i % 7], "marker": MARKERS[i % 7]}
+        ax.scatter(cost, score, s=60, label=name, zorder=3, **style)
+    ax.set(xscale="log", xlabel=xlabel, ylabel=ylabel)
+    ax.margins(0.15)
+    ax.grid(alpha=0.25)
+    ax.legend(frameon=False, fontsize=8)
+    _tidy(ax)
+    said = "; ".join(f"{n} {c:.3g}, {s:.3f}" for n, (c, s) in models.items())
+    return describe(ax, f"{xlabel} and {ylabel} of each model: {said}.")
+
+
 def plot_pieces(
     rows: Sequence[Sequence[str]],
     ids: Any,

@@ -114,6 +114,7 @@ def fit(
         losses.append(total / rows)
         if not np.isfinite(losses[-1]):
             raise CourseError("The loss is no longer a number.", "Try a lower lr.")
+    optimizer.zero_grad()  # gradients take as much memory as the model
     return losses
 
 

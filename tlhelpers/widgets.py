@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from .errors import CourseError
-from .plots import describe, plot_images
+from .plots import describe, plot_images, plot_temperature
 from .tasks import read_image
 from .vectors import WordVectors, compare_neighbours
 
@@ -136,6 +136,38 @@ def explore_texts(
     button.on_click(show)
     show()
     return w.VBox([box, button, screen])
+
+
+def explore_temperature(logits: Any, class_names: Sequence[str]) -> Any:
+    """Move a slider and see the distribution at that temperature.
+
+    Parameters
+    ----------
+    logits : array, shape (n_classes,)
+    class_names : sequence of n_classes str
+
+    Returns
+    -------
+    ipywidgets.VBox
+        The static twin is :func:`tlhelpers.plot_temperature`.
+    """
+    import ipywidgets as w
+    import matplotlib.pyplot as plt
+    from IPython.display import display
+
+    slider = w.FloatSlider(1.0, min=0.5, max=20, step=0.5, description="T")
+    screen = w.Output()
+
+    def show(temperature: float) -> None:
+        screen.clear_output(wait=True)
+        with screen:
+            ax = plot_temperature(logits, class_names, temperatures=[temperature])
+            display(ax.figure)
+            plt.close(ax.figure)
+
+    slider.observe(lambda change: show(change["new"]), "value")
+    show(slider.value)
+    return w.VBox([slider, screen])
 
 
 def describe_predictions(
