@@ -78,6 +78,24 @@ def matched(rows, old, new, fill=None):
 IMAGENET_MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
 IMAGENET_STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 
+
+def weightiest(predict, text, choose):
+    words = text.split()
+    left = [" ".join(words[:i] + words[i + 1 :]) for i in range(len(words))]
+    scores = list(predict(left))
+    return words[scores.index(choose(scores))]
+
+
+def softened(one, other, temperature):
+    p, q = (one / temperature).softmax(1), (other / temperature).softmax(1)
+    return (p * (p / q).log()).sum(1).mean()
+
+
+def menu(models, limit):
+    fast = {name: score for name, (score, ms) in models.items() if ms <= limit}
+    return max(fast, key=fast.get, default=None)
+
+
 SOLUTIONS = {
     "00.1": "classifier",
     "00.2": 0.91 - 0.62,
@@ -100,6 +118,12 @@ SOLUTIONS = {
     "06.1": 4.0,
     "06.2": lambda s, n, lr: np.interp(s, [0, 0.1 * n, n], [lr / 32, lr, lr / 32]),
     "06.3": lambda rows, old, new: matched(rows, old, new),
+    "07.1": 1 - 24 / 33,
+    "07.2": lambda s, m: (s * m[..., None]).sum(1) / m.sum(1, keepdim=True),
+    "07.3": lambda predict, text: weightiest(predict, text, min),
+    "08.1": [1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1))],
+    "08.2": lambda s, t, T: softened(t, s, T) * T**2,
+    "08.3": lambda models, limit: menu(models, limit),
 }
 
 # exercise, typical wrong answer, a word of the hint that helps with just this mistake
@@ -200,6 +224,28 @@ MISTAKES = [
         lambda rows, old, new: matched(rows, old, new, fill=0.0),
         "mean of all old rows",
     ),
+    ("07.1", 24 / 33, "real pieces; padding"),
+    ("07.1", 9 / 24, "all numbers"),
+    ("07.1", 9, "between 0 and 1"),
+    ("07.2", lambda s, m: s.mean(1), "padding's states"),
+    ("07.2", lambda s, m: (s * m[..., None]).mean(1), "divide by 1"),
+    ("07.2", lambda s, m: s, "shape (n, d)"),
+    ("07.3", lambda predict, text: weightiest(predict, text, max), "*raises*"),
+    ("07.3", lambda predict, text: predict([text])[0], "word itself"),
+    ("07.3", lambda predict, text: text.split()[0], "raises"),
+    ("08.1", [1 / (1 + np.exp(-2)), 1 / (1 + np.exp(2))], "without temperature"),
+    ("08.1", [1 / (1 + np.exp(-4)), 1 / (1 + np.exp(4))], "do not multiply"),
+    ("08.1", [0.6], "Two probabilities"),
+    ("08.2", lambda s, t, T: softened(t, s, T), "factor T²"),
+    ("08.2", lambda s, t, T: softened(s, t, T) * T**2, "other way round"),
+    ("08.2", lambda s, t, T: softened(t, s, 1) + 1, "agree the loss is 0"),
+    ("08.3", lambda models, limit: max(models, key=models.get), "above the limit"),
+    (
+        "08.3",
+        lambda models, limit: min(models, key=lambda name: models[name][1]),
+        "not the fastest",
+    ),
+    ("08.3", lambda models, limit: menu(models, limit) or "weak", "return None"),
 ]
 
 

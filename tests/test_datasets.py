@@ -380,3 +380,83 @@ def test_enron_out_of_reach_is_said(tmp_path, monkeypatch):
     with pytest.raises(tl.CourseError, match="Enron-Spam could not") as caught:
         tl.load_mail("full", root=tmp_path)
     assert "mini" in caught.value.next_step
+
+
+# --- reviews -------------------------------------------------------------------
+
+
+def test_domains_of_the_reviews_make_up_the_whole():
+    whole = tl.load_reviews()
+    parts = [tl.load_reviews(domain=d) for d in ("film", "product", "place")]
+    for name in ("train", "valid", "test", "unlabelled"):
+        texts = [set(getattr(p, name).texts) for p in parts]
+        assert sum(map(len, texts)) == len(set.union(*texts))
+        assert set.union(*texts) == set(getattr(whole, name).texts)
+    two = tl.load_reviews(domain=("product", "place"))
+    assert len(two.test) == len(parts[1].test) + len(parts[2].test)
+    assert not set(two.train.texts) & set(parts[0].train.texts)
+
+
+def test_labels_of_a_domain_are_those_of_the_whole():
+    whole = dict(zip(tl.load_reviews().test.texts, tl.load_reviews().test.labels))
+    film = tl.load_reviews(domain="film").test
+    assert [whole[t] for t in film.texts] == film.labels.tolist()
+
+
+@pytest.mark.parametrize("domain", ["book", (), ("film", "book")])
+def test_unknown_domain_is_named_with_the_known_ones(domain):
+    with pytest.raises(tl.CourseError, match="Choose among 'film', 'product', 'place'"):
+        tl.load_reviews(domain=domain)
+
+
+@pytest.fixture
+def public_reviews(tmp_path, monkeypatch):
+    """What fastai's loader leaves: folders of texts (IMDb), tables (Yelp, Amazon)."""
+    from fastai.data.external import URLs
+
+    for kind in ("pos", "neg"):
+        folder = tmp_path / "imdb" / "test" / kind
+        folder.mkdir(parents=True)
+        for i in range(1300):
+            (folder / f"{i}.txt").write_text(f"{kind} film {i} ü", encoding="utf-8")
+    for name in ("yelp", "amazon"):
+        (tmp_path / name).mkdir()
+        said = {1: "bad", 2: "good"}
+        rows = [f'"{c}","{name} {said[c]} {i}"' for i in range(1300) for c in said]
+        (tmp_path / name / "test.csv").write_text("\n".join(rows), encoding="utf-8")
+    where = {
+        URLs.IMDB: "imdb",
+        URLs.YELP_REVIEWS_POLARITY: "yelp",
+        URLs.AMAZON_REVIEWS_POLARITY: "amazon",
+    }
+    monkeypatch.setattr(
+        "fastai.data.external.untar_data", lambda url, **_: tmp_path / where[url]
+    )
+
+
+def test_public_reviews_are_balanced_split_and_rightly_labelled(public_reviews):
+    task = tl.load_reviews("full")
+    assert task.class_names == ("negative", "positive")
+    sizes = [len(getattr(task, p)) for p in ("train", "valid", "test", "unlabelled")]
+    assert sizes == [3 * 660, 3 * 160, 3 * 660, 3 * 1000]
+    for part in (task.train, task.valid, task.test):
+        assert np.bincount(part.labels).tolist() == [len(part) // 2] * 2
+        for text, label in part:
+            assert ("pos " in text or "good" in text) == bool(label)
+    assert set(task.unlabelled.labels.tolist()) == {-1}
+    parts = (task.train, task.valid, task.test, task.unlabelled)
+    texts = [t for p in parts for t in p.texts]
+    assert len(set(texts)) == len(texts)
+    again, other = tl.load_reviews("full"), tl.load_reviews("full", seed=1)
+    assert again.train.texts == task.train.texts != other.train.texts
+    place = tl.load_reviews("full", domain="place").train.texts
+    assert all(t.startswith("yelp") for t in place)
+
+
+def test_reviews_that_cannot_be_fetched_name_the_way_out(monkeypatch):
+    def refuse(url, **_):
+        raise OSError("no network")
+
+    monkeypatch.setattr("fastai.data.external.untar_data", refuse)
+    with pytest.raises(tl.CourseError, match='films could.*\n.*PROFILE = "mini"'):
+        tl.load_reviews("full")

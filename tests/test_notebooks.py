@@ -293,6 +293,18 @@ SABOTAGE = [
         "states(start) for name",
         "states(start, vocabulary[:9] + vocabulary[:8:-1]) for name",
     ),
+    (
+        "07",
+        "without the mask a text's state depends on its neighbour in the batch",
+        '("with", real)',
+        '("with", torch.ones_like)',
+    ),
+    (
+        "08",
+        "the student is ten times faster or more, one review at a time",
+        "(teacher, short, pupil, onnx, int8)",
+        "(pupil, short, teacher, onnx, int8)",
+    ),
 ]
 
 

@@ -89,6 +89,24 @@ CALLS = {
         lambda ax: tl.plot_confusion([0, 0, 1, 1], [0, 1, 1, 1], ["cat", "dog"], ax=ax),
         ["3 of 4 right", "cat taken for dog 1 times"],
     ),
+    "plot_pieces": (
+        lambda ax: tl.plot_pieces(
+            [["[CLS]", "so", "[PAD]"], ["[CLS]", "un", "##do"]],
+            [[1, 2, 0], [1, 3, 4]],
+            ax=ax,
+        ),
+        ["2 texts", "[CLS] so; [CLS] un ##do", "1 are padding"],
+    ),
+    "plot_temperature": (
+        lambda ax: tl.plot_temperature(
+            torch.tensor([2.0, 0.0]), ["cat", "dog"], temperatures=[1, 2], ax=ax
+        ),
+        ["at T = 1 cat 0.88, dog 0.12", "at T = 2 cat 0.73, dog 0.27"],
+    ),
+    "plot_tradeoff": (
+        lambda ax: tl.plot_tradeoff({"large": (120, 0.9), "small": (0.5, 0.8)}, ax=ax),
+        ["large 120, 0.900", "small 0.5, 0.800", "milliseconds"],
+    ),
     "plot_leaning": (
         lambda ax: tl.plot_leaning({"b": 0.25, "a": -0.5}, "left", "right", ax=ax),
         ["left (negative)", "right (positive)", "a -0.50; b 0.25"],
@@ -295,3 +313,26 @@ def test_text_breaks_its_lines_and_colours_by_sign():
     assert max(ends) <= 20
     colours = [to_hex(p.get_facecolor()) for p in ax.patches[:2]]
     assert colours == [plots.COLOURS[1].lower(), plots.COLOURS[0].lower()]
+
+
+def test_temperatures_of_the_bars_are_softmaxes():
+    ax = CALLS["plot_temperature"][0](None)
+    heights = np.array([bar.get_height() for bar in ax.patches]).reshape(2, 2)
+    assert np.allclose(heights.sum(axis=0), 1)
+    assert heights[0].tolist() == pytest.approx(
+        [1 / (1 + np.exp(-2)), 1 / (1 + 1 / np.e)]
+    )
+
+
+def test_costs_stand_on_a_logarithmic_axis():
+    ax = CALLS["plot_tradeoff"][0](None)
+    assert ax.get_xscale() == "log"
+    assert [c.get_offsets().tolist()[0] for c in ax.collections] == [
+        [120, 0.9],
+        [0.5, 0.8],
+    ]
+
+
+def test_pieces_carry_their_numbers():
+    texts = [t.get_text() for t in CALLS["plot_pieces"][0](None).texts]
+    assert texts[:4] == ["[CLS]", "1", "so", "2"] and texts[-2:] == ["##do", "4"]

@@ -311,3 +311,76 @@ def test_shift_is_a_crop_of_the_edge_padded_picture(up, left):
     padded = np.pad(x.numpy(), ((0, 0), (0, 0), (4, 4), (4, 4)), mode="edge")
     wanted = padded[:, :, 4 + up : 13 + up, 4 + left : 11 + left]
     assert np.array_equal(training._shift(x, up, left).numpy(), wanted)
+
+
+# --- texts, other losses, logits ---------------------------------------------------
+
+
+def lengths_of(n: int, seed: int = 0) -> torch.Tensor:
+    """Token rows of random lengths, 0 at the end; the first number is the row's own."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.zeros(n, 40, dtype=torch.int64)
+    for i in range(n):
+        x[i, : int(torch.randint(1, 40, (), generator=generator))] = i + 1
+    return x
+
+
+def test_texts_of_like_length_share_a_batch_and_none_is_lost():
+    x = lengths_of(256)
+    rows = training._Rows(x, torch.arange(256), batch_size=8, seed=0)
+    first, second = ([(a, b) for a, b in rows] for _ in range(2))
+    for epoch in (first, second):
+        assert sorted(torch.cat([y for _, y in epoch]).tolist()) == list(range(256))
+    spread = np.mean([(a != 0).sum(1).float().std() for a, _ in first])
+    assert spread < (x != 0).sum(1).float().std() / 3
+    sizes = [float((a != 0).sum(1).float().mean()) for a, _ in first]
+    assert sizes != sorted(sizes)  # short and long batches alternate
+    assert [y.tolist() for _, y in first] != [y.tolist() for _, y in second]
+
+
+def test_pictures_and_features_keep_their_chance_order():
+    x = torch.rand(32, 5)
+    rows = training._Rows(x, torch.arange(32), batch_size=8, seed=0)
+    order = torch.randperm(32, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(torch.cat([y for _, y in rows]), order)
+
+
+def test_logits_come_back_in_the_order_of_the_rows():
+    class Length(nn.Module):
+        def forward(self, x):
+            return torch.stack([(x != 0).sum(1), x[:, 0]], dim=1).float()
+
+    x = lengths_of(50)
+    logits = tl.predict_logits(Length(), x, batch_size=7)
+    assert logits[:, 0].tolist() == (x != 0).sum(1).tolist()
+    assert logits[:, 1].tolist() == list(range(1, 51))
+
+
+def test_probabilities_are_the_softmax_of_the_logits():
+    model, x = linear(inputs=12), torch.rand(9, 12)
+    wanted = tl.predict_logits(model, x).softmax(1).numpy()
+    assert np.allclose(tl.predict_proba(model, x), wanted)
+
+
+def test_fit_minimises_the_loss_it_is_given():
+    torch.manual_seed(0)
+    x, wanted = torch.randn(64, 4), torch.randn(64, 2)
+    model = nn.Sequential(nn.Linear(4, 2))
+    seen = []
+
+    def squares(out, y):
+        seen.append(y.shape)
+        return ((out.float() - y) ** 2).mean()
+
+    losses = tl.fit(model, (x, wanted), epochs=30, lr=0.05, loss=squares)
+    with_bias = torch.cat([x, torch.ones(64, 1)], dim=1)
+    best = with_bias @ torch.linalg.lstsq(with_bias, wanted).solution
+    floor = float(((best - wanted) ** 2).mean())
+    assert set(seen) == {(16, 2)}
+    assert losses[-1] == pytest.approx(floor, rel=0.1)
+
+
+def test_no_gradient_is_left_behind():
+    model = linear(inputs=12)
+    tl.fit(model, (torch.rand(8, 12), torch.tensor([0, 1] * 4)), epochs=1, lr=0.1)
+    assert all(p.grad is None for p in model.parameters())

@@ -171,3 +171,13 @@ def test_predictions_are_described_one_line_each():
     p = np.array([[0.9, 0.1], [0.4, 0.6]])
     said = tl.describe_predictions(lambda texts: p, ["a" * 90, "b\n\nc"], ["x", "y"])
     assert said == f"x 0.90 · {'a' * 60}\ny 0.60 · b c"
+
+
+def test_temperature_slider_shows_the_softened_distribution(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    box = tl.explore_temperature([2.0, 0.0], ["cat", "dog"])
+    slider, _ = box.children
+    slider.value = 2.0
+    assert "at T = 1 cat 0.88" in shown[0].alt_text
+    assert "at T = 2 cat 0.73" in shown[1].alt_text

@@ -107,12 +107,22 @@ def _data() -> list[Finding]:
 def _source() -> list[Finding]:
     import timm
 
-    name = sources.LITE0_CARD["title"]
-    try:
-        sources.lite0_weights(timm.create_model("tf_efficientnet_lite0"))
-        return [(True, f"source model {name}, sha256 as published", "")]
-    except CourseError as error:
-        return [(False, error.problem, error.next_step)]
+    from . import bert
+
+    found: list[Finding] = []
+    for name, load in (
+        (
+            sources.LITE0_CARD["title"],
+            lambda: sources.lite0_weights(timm.create_model("tf_efficientnet_lite0")),
+        ),
+        (bert.MINILM["title"], bert.load_bert),
+    ):
+        try:
+            load()
+            found.append((True, f"source model {name}, sha256 as published", ""))
+        except CourseError as error:
+            found.append((False, error.problem, error.next_step))
+    return found
 
 
 def _network() -> list[Finding]:
