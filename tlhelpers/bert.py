@@ -339,8 +339,10 @@ class WordPieceCNN(nn.Module):
     ) -> None:
         super().__init__()
         seed_everything(seed)
+        vectors = vectors.clone()
+        vectors[0] = 0  # padding says nothing, however much of it there is
         self.vectors = nn.Embedding.from_pretrained(
-            vectors.clone(), freeze=False, padding_idx=0
+            vectors, freeze=False, padding_idx=0
         )
         self.convolutions = nn.ModuleList(
             nn.Conv1d(vectors.shape[1], width, k) for k in (1, 2, 3)
