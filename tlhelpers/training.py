@@ -114,7 +114,11 @@ def fit(
         losses.append(total / rows)
         if not np.isfinite(losses[-1]):
             raise CourseError("The loss is no longer a number.", "Try a lower lr.")
-    optimizer.zero_grad()  # gradients take as much memory as the model
+    # Schedule and optimizer hold each other, so they would lie around for a while, and
+    # with gradients and averages three times as large as the model: empty them.
+    optimizer.zero_grad()
+    optimizer.state.clear()
+    optimizer.param_groups.clear()
     return losses
 
 

@@ -1,7 +1,7 @@
 """07's and 08's recipes on real sentences: python tests/benchmarks/sentiment.py FILE.
 
-FILE is a CSV (or CSV.xz) with the columns text, label (pos, neg) and split (train, test),
-for example SST-2 (Socher et al. 2013).
+FILE is a CSV (or CSV.xz) with the columns text, label (pos, neg) and split (train,
+test), for example SST-2 (Socher et al. 2013).
 """
 
 from __future__ import annotations
