@@ -127,8 +127,8 @@ _PUBLIC = {
         "plot_reliability",
         "plot_scores",
         "plot_temperature",
-        "plot_tradeoff",
         "plot_text",
+        "plot_tradeoff",
         "plot_word_map",
     ],
     "widgets": [

