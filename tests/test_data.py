@@ -132,8 +132,17 @@ def test_every_set_is_in_the_readme_and_small():
     assert max(p.stat().st_size for p in files) <= 16 * 2**20
 
 
+@pytest.fixture
+def program(monkeypatch):
+    """Import a drawing program by its name."""
+    from importlib import import_module
+
+    monkeypatch.syspath_prepend(ROOT / "data" / "make")
+    return import_module
+
+
 @pytest.mark.parametrize("path", MODELS, ids=lambda p: p.stem)
-def test_source_model_is_the_one_its_card_describes(path):
+def test_source_model_is_the_one_its_card_describes(path, program):
     import tlhelpers as tl
 
     card = json.loads(path.read_text(encoding="utf-8"))
@@ -149,12 +158,24 @@ def test_source_model_is_the_one_its_card_describes(path):
         assert card["measured"] in readme
         return
     assert len(card["epochs"]) == card["recipe"]["epochs"]
-    assert card["valid_accuracy"] == card["epochs"][-1]["valid"] > 0.36
-    assert not [n for n in card["class_names"] if "cat" in n.split() or "dog" in n]
-    assert len(tl.load_source(path.stem).class_names) == 191
+    assert card["valid_accuracy"] == card["epochs"][-1]["valid"]
+    names = tuple(tl.load_source(path.stem).class_names)
+    pictures = card["recipe"].get("pictures", "photographs")
+    if pictures == "photographs":
+        assert card["valid_accuracy"] > 0.36
+        assert not [n for n in names if "cat" in n.split() or "dog" in n]
+        assert len(names) == 191
+    else:
+        assert card["valid_accuracy"] > 0.7
+        assert names == program(f"draw_{pictures}").SOURCE_LABELS
 
 
 REDRAWN = [
+    (
+        "cells",
+        "jpg",
+        ("train/healthy/0001", "train/infected/0002", "test/healthy/0001"),
+    ),
     ("pets", "jpg", ("train/cat/0001", "train/dog/0002", "test/cat/0001")),
     ("flowers", "jpg", ("train/daisy/0001", "train/tulip/0002", "test/rose/0001")),
     ("sketches", "png", ("train/car/0001", "train/tree/0002", "test/house/0001")),
@@ -180,3 +201,119 @@ def test_drawing_program_makes_the_bundled_pictures(name, suffix, pictures, tmp_
             for r in (tmp_path / name, ROOT / "data" / name)
         ]
         assert np.abs(pair[0] - pair[1]).mean() < 2
+
+
+# --- source tasks that are drawn, not bundled --------------------------------------
+
+
+DRAWN_SOURCES = pytest.mark.parametrize("name", ["draw_cells", "draw_shapes"])
+
+
+@DRAWN_SOURCES
+def test_source_pictures_come_in_turn_and_depend_on_seed_and_number(name, program):
+    module = program(name)
+    n = len(module.SOURCE_LABELS)
+    pictures = [module.source_picture(0, i) for i in range(2 * n)]
+    assert [label for _, label in pictures] == [*range(n), *range(n)]
+    assert {(p.size, p.mode) for p, _ in pictures} == {((64, 64), "RGB")}
+    assert module.source_picture(0, 3)[0].tobytes() == pictures[3][0].tobytes()
+    others = [module.source_picture(1, i)[0].tobytes() for i in range(n)]
+    assert len({p.tobytes() for p, _ in pictures} | set(others)) == 3 * n
+
+
+def test_source_pictures_share_no_random_numbers_with_bundled_ones(program):
+    """Whatever the program, split, class and number: the streams are apart."""
+    tools = program("drawing_program")
+    streams = [
+        tools.picture_rng(0, split, thing, index).random()
+        for split in ("source", *tools.SPLITS, "unlabelled")
+        for thing in range(14)
+        for index in range(200)
+    ]
+    assert len(set(streams)) == len(streams) == 5 * 14 * 200
+
+
+def test_drawn_shapes_have_the_area_that_geometry_gives_them(program):
+    """Whatever the place, size and angle: area over squared diameter is the shape's."""
+    from scipy.spatial.distance import pdist
+
+    shapes, rng = program("draw_shapes"), np.random.default_rng(0)
+    diagonal = 2 * np.sin(2 * np.pi / 5)
+    expected = {
+        "circle": np.pi / 4,
+        "half disc": np.pi / 8,
+        "pentagon": 2.5 * np.sin(2 * np.pi / 5) / diagonal**2,
+        "square": 1 / 2,
+    }
+    for name, share in expected.items():
+        for _ in range(10):
+            covered = shapes.cover(shapes.SHAPES[name](rng), rng)
+            diameter = pdist(np.argwhere(covered > 0.5)).max() + 0.5
+            assert covered.sum() / diameter**2 == pytest.approx(share, rel=0.1), name
+
+
+@pytest.fixture
+def slide(program):
+    """A slide with one red cell in its middle, and the program's module."""
+    cells = program("draw_cells")
+    slide = cells.Slide(128, cells.STAINS["giemsa"], np.random.default_rng(0))
+    slide.cells = [cells.make_cell(slide, "oval", 64, 64, 20)]
+    y, x = np.mgrid[0:128, 0:128] + 0.5
+    inside = slide.cells[0].distance(x - 64, y - 64) < 1
+    return cells, slide, inside
+
+
+def test_parasites_lie_inside_their_cell(slide):
+    cells, slide, inside = slide
+    for kind in cells.SOURCE_LABELS:
+        for _ in range(20):
+            slide.density[:] = 0
+            assert cells.infect(slide, (kind,), 3) == [kind]
+            stained = slide.density.sum(-1)
+            assert stained[inside].max() > 1
+            assert stained[~inside].sum() < 0.02 * stained.sum()
+
+
+def test_loose_shapes_keep_clear_of_the_cells(slide):
+    cells, slide, inside = slide
+    for kind in cells.SOURCE_LABELS:
+        slide.density[:], slide.loose = 0, []
+        places = cells.find_places(slide, (kind,), 12, 20)
+        assert len(places) > 3
+        for spots, pen in places:
+            slide.stamp(spots, pen, slide.dark)
+        assert slide.density[inside].max() == 0
+
+
+def test_a_crowd_has_no_room_for_loose_shapes(slide):
+    cells, slide, _ = slide
+    slide.cells = [cells.make_cell(slide, "round", 64, 64, 120)]
+    assert cells.find_places(slide, ("dots",), 5, 20) == []
+
+
+def test_unknown_inclusion_is_refused(program):
+    cells, rng = program("draw_cells"), np.random.default_rng(0)
+    for inside, outside in ((("moon",), ("ring",)), ((), ("moon",)), ((), ())):
+        with pytest.raises(ValueError, match="choose of"):
+            cells.draw_field(inside, outside, rng)
+
+
+def test_only_infected_fields_hold_parasites():
+    with open(ROOT / "data" / "cells" / "manifest.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    held = {
+        name: {r["label"] for r in rows if r["parasites"] == name}
+        for name in {r["parasites"] for r in rows}
+    }
+    assert held.pop("none") == {"healthy"}
+    assert all(labels == {"infected"} for labels in held.values())
+    kinds = {kind for name in held for kind in name.split("+")}
+    assert kinds == {"dots", "pair", "ring"}
+    number = {(r["label"], int(r["infected_cells"])) for r in rows}
+    assert number == {("healthy", 0), *(("infected", k) for k in (2, 3, 4))}
+    # As many dark shapes in both classes: only where they lie tells them apart.
+    totals = [
+        np.mean([int(r["dark_shapes"]) for r in rows if r["label"] == label])
+        for label in ("healthy", "infected")
+    ]
+    assert totals[0] == pytest.approx(totals[1], rel=0.1)

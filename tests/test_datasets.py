@@ -301,7 +301,19 @@ def test_sketches_come_with_pictures_of_something_else(sketches, profile):
     assert task.unlabelled.labels.tolist() == [-1]
 
 
-@pytest.mark.parametrize("load", [tl.load_sketches, tl.load_flowers])
+@pytest.mark.parametrize("profile", ["mini", "full"])
+def test_cells_are_the_same_drawings_in_both_profiles(profile):
+    task = tl.load_cells(profile)
+    assert task.class_names == ("healthy", "infected")
+    for split, n in ((task.train, 80), (task.valid, 20), (task.test, 100)):
+        assert np.bincount(split.labels).tolist() == [n, n]
+        for path, label in zip(split.paths, split.labels):
+            assert path.parts[-4] == "cells"
+            assert path.parts[-2] == task.class_names[label]
+    assert task.test[0][0].size == (64, 64)
+
+
+@pytest.mark.parametrize("load", [tl.load_cells, tl.load_sketches, tl.load_flowers])
 def test_missing_drawings_are_named(load, tmp_path):
     with pytest.raises(tl.CourseError, match=r"card\.json is missing"):
         load(root=tmp_path)

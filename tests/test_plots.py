@@ -50,6 +50,7 @@ HEAT[0, 0, 0] = HEAT[1, 5, 2] = 1
 CROSS = WordVectors(
     "cross", tuple("abcd"), np.array([[2, 0], [-2, 0], [0, 1], [0, -1.0]])
 )
+JUDGED = {"accuracy": 0.8, "low": 0.7, "high": 0.875}
 CALLS = {
     "plot_images": (
         lambda ax: tl.plot_images(discs(), ["cat\n0.91", "dog\n0.62"], ax=ax),
@@ -62,6 +63,10 @@ CALLS = {
     "plot_scores": (
         lambda ax: tl.plot_scores({"a": [0.7, 0.9], "b": [0.5]}, chance=0.5, ax=ax),
         ["a 0.800 ± 0.141", "b 0.500", "test accuracy"],
+    ),
+    "plot_intervals": (
+        lambda ax: tl.plot_intervals({"a": JUDGED}, chance=0.5, ax=ax),
+        ["a 0.800 (0.700 to 0.875)", "95 % interval"],
     ),
     "plot_label_efficiency": (
         lambda ax: tl.plot_label_efficiency(
@@ -331,6 +336,23 @@ def test_costs_stand_on_a_logarithmic_axis():
         [120, 0.9],
         [0.5, 0.8],
     ]
+
+
+def test_a_promise_has_a_linear_axis():
+    points = {"a": (-0.5, 0.1), "b": (0.0, -0.2)}
+    ax = tl.plot_tradeoff(points, xlabel="LogME", ylabel="transfer gain", log=False)
+    assert ax.get_xscale() == "linear" and ax.get_xlim()[0] < -0.5
+    assert "a -0.5, 0.100" in ax.figure.alt_text
+
+
+def test_losses_and_gains_have_opposite_colours():
+    ax = tl.plot_matrix([[-0.2, 0.1]], ["shapes"], ["pets", "cells"], signed=True)
+    (image,) = ax.images
+    assert image.get_clim() == (-0.2, 0.2)
+    red, blue = (image.cmap(image.norm(v)) for v in (-0.2, 0.2))
+    assert red[0] > red[2] and blue[2] > blue[0]
+    assert [t.get_text() for t in ax.texts] == ["-0.20", "+0.10"]
+    assert "pets -0.20, cells 0.10" in ax.figure.alt_text
 
 
 def test_pieces_carry_their_numbers():

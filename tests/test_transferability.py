@@ -1,10 +1,11 @@
-"""Linear CKA by hand, by its definition, and what it must not see."""
+"""Scores by hand, by their definitions, and what they must not see."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import ortho_group
+from scipy.optimize import minimize
+from scipy.stats import multivariate_normal, ortho_group
 
 import tlhelpers as tl
 
@@ -69,3 +70,172 @@ def test_what_cannot_be_compared_is_refused(a, b):
     with pytest.raises(tl.CourseError, match="cannot be compared") as caught:
         tl.cka(np.ones(a), np.ones(b))
     assert "same pictures" in caught.value.next_step
+
+
+# --- scores before training ----------------------------------------------------------
+
+
+@pytest.fixture
+def task(rng):
+    """Examples of three classes: features that tell them, features that don't."""
+    y = np.repeat([0, 1, 2], 12)
+    good = rng.normal(size=(36, 6))
+    good[:, :3] += 2 * np.eye(3)[y]
+    return good, rng.normal(size=(36, 6)), y
+
+
+def evidence(features, y):
+    """LogME by its definition: the largest evidence of a Bayesian regression."""
+    found = []
+    for c in np.unique(y):
+        t = (y == c).astype(float)
+
+        def surprise(logs, t=t):
+            prior, noise = np.exp(logs)
+            cover = features @ features.T / prior + np.eye(len(t)) / noise
+            return -multivariate_normal(np.zeros(len(t)), cover).logpdf(t)
+
+        best = minimize(surprise, (1.0, 1.0), method="Nelder-Mead", tol=1e-8)
+        found.append(-best.fun / len(t))
+    return np.mean(found)
+
+
+def test_logme_is_the_largest_evidence(task):
+    good, poor, y = task
+    for features in (good, poor + 1, np.c_[good, poor]):
+        assert tl.logme(features, y) == pytest.approx(evidence(features, y), abs=1e-5)
+
+
+def test_logme_with_more_features_than_examples(rng):
+    y = np.arange(12) % 2
+    features = rng.normal(size=(12, 40))
+    features[:, 0] += 3 * y
+    assert tl.logme(features, y) == pytest.approx(evidence(features, y), abs=1e-3)
+
+
+def test_logme_by_hand():
+    # One feature that is 1 everywhere and two classes in equal parts: the model is a
+    # mean of 1/2 with noise of variance v; n = 4, direction (1, 1, 1, 1) / 2.
+    # Along it the label has power 1, off it 1 in three dimensions: v = 1/3, and the
+    # prior makes the variance along it 1: -(4 ln 2 pi + 3 ln 1/3 + 1 + 3) / 8.
+    y = np.array([0, 0, 1, 1])
+    wanted = -(4 * np.log(2 * np.pi) + 3 * np.log(1 / 3) + 4) / 8
+    assert tl.logme(np.ones((4, 1)), y) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_leep_by_hand():
+    # Two source classes; of the first 0.9 + 0.6 = 1.5 is class 0 and 0.5 class 1.
+    p = np.array([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7], [0.2, 0.8]])
+    y = np.array([0, 0, 1, 1])
+    first, second = 1.5 / 2.0, 0.5 / 2.0  # P(class 0 | source class)
+    zero = p @ [first, second]
+    wanted = np.mean(np.log([zero[0], zero[1], 1 - zero[2], 1 - zero[3]]))
+    assert tl.leep(p, y) == pytest.approx(wanted)
+
+
+def test_leep_is_zero_where_source_classes_are_the_targets_own():
+    y = np.array([2, 0, 1, 1, 0])
+    assert tl.leep(np.eye(4)[y], y) == pytest.approx(0)
+    # No source class tells anything: the entropy of the labels, negative.
+    shares = np.array([2, 2, 1]) / 5
+    wanted = (shares * np.log(shares)).sum()
+    assert tl.leep(np.full((5, 4), 0.25), y) == pytest.approx(wanted)
+
+
+def test_h_score_by_hand():
+    # Whitened features, many examples: shrinkage vanishes, and what is left is the
+    # spread of the class means. One feature, means -1 and 1, variance 2 in all.
+    rng = np.random.default_rng(1)
+    y = np.arange(40000) % 2
+    x = rng.normal(size=(40000, 1)) + (2 * y - 1)[:, None]
+    assert tl.h_score(x, y) == pytest.approx(0.5, abs=0.02)
+
+
+def test_h_score_is_the_trace_by_its_definition(task):
+    from sklearn.covariance import ledoit_wolf
+
+    good, _, y = task
+    spread, shrinkage = ledoit_wolf(good)
+    means = np.stack([good[y == c].mean(0) for c in y])
+    between = np.cov(means.T, bias=True)
+    wanted = (1 - shrinkage) * np.trace(np.linalg.solve(spread, between))
+    assert tl.h_score(good, y) == pytest.approx(wanted)
+
+
+def test_h_score_does_not_saturate_with_few_examples(rng):
+    y = np.arange(20) % 2
+    noise = rng.normal(size=(20, 200))
+    told = noise.copy()
+    told[:, :5] += 6 * y[:, None]
+    assert tl.h_score(told, y) > tl.h_score(noise, y) + 0.2
+
+
+def test_knn_score_by_hand():
+    # Directions in degrees; the last one is mislabelled below.
+    angle = np.deg2rad([0, 10, 25, 180, 190, 205])
+    x = np.c_[np.cos(angle), np.sin(angle)]
+    assert tl.knn_score(x, [0, 0, 0, 1, 1, 1], n_neighbors=2) == 1
+    # 180 and 190 are each other's nearest, and outvote it; it is outvoted itself.
+    y = np.array([0, 0, 0, 1, 1, 0])
+    assert tl.knn_score(x, y, n_neighbors=2) == pytest.approx(5 / 6)
+
+
+SCORES = {"logme": tl.logme, "h_score": tl.h_score, "knn_score": tl.knn_score}
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_good_features_score_higher(name, task):
+    good, poor, y = task
+    assert SCORES[name](good, y) > SCORES[name](poor, y)
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_scores_see_no_rotation_scale_order_or_name(name, task, rng):
+    good, _, y = task
+    score, turn = SCORES[name], ortho_group.rvs(6, random_state=0)
+    wanted = score(good, y)
+    assert score(5 * good @ turn, y) == pytest.approx(wanted, abs=1e-4)
+    order = rng.permutation(36)
+    assert score(good[order], y[order]) == pytest.approx(wanted, abs=1e-6)
+    assert score(good, np.array(["c", "a", "b"])[y]) == pytest.approx(wanted)
+    assert score(good, rng.permutation(y)) < wanted
+
+
+def test_leep_sees_no_order_and_no_name(rng):
+    p, y = rng.dirichlet(np.ones(6), 30), np.arange(30) % 3
+    order = rng.permutation(30)
+    assert tl.leep(p[order], y[order]) == pytest.approx(tl.leep(p, y))
+    assert tl.leep(p[:, ::-1], 7 - y) == pytest.approx(tl.leep(p, y))
+
+
+@pytest.mark.parametrize("score", [tl.logme, tl.leep, tl.h_score, tl.knn_score])
+@pytest.mark.parametrize(
+    ("shape", "y"),
+    [((4, 2), [0, 1, 0]), ((4,), [0, 1, 0, 1]), ((4, 2), [1, 1, 1, 1])],
+)
+def test_rows_and_labels_must_fit(score, shape, y):
+    with pytest.raises(tl.CourseError, match="Got rows of shape") as caught:
+        score(np.ones(shape), y)
+    assert "a label per example" in caught.value.next_step
+
+
+# --- how far a score can be trusted --------------------------------------------------
+
+
+def test_rank_agreement_by_hand():
+    truth = np.array([[1.0, 2, 3, 4], [1, 2, 3, 4]])
+    scores = np.array([[1.0, 2, 3, 4], [2, 1, 3, 4]])  # tau 1, and (5 - 1) / 6
+    tau, low, high = tl.rank_agreement(scores, truth)
+    assert tau == pytest.approx((1 + 4 / 6) / 2)
+    assert low < tau <= high <= 1
+    assert tl.rank_agreement(-scores, truth)[0] == pytest.approx(-tau)
+    assert tl.rank_agreement(scores, truth) == (tau, low, high)
+
+
+def test_more_source_models_make_it_surer(rng):
+    def width(k):
+        truth = np.tile(np.arange(k, dtype=float), (4, 1))
+        _, low, high = tl.rank_agreement(truth + rng.normal(size=(4, k)), truth)
+        return high - low
+
+    assert width(40) < width(6) / 2

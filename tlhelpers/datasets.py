@@ -93,6 +93,22 @@ def load_sketches(
     return load_drawings(root or data_folder() / "sketches")
 
 
+def load_cells(
+    profile: str = "mini", *, seed: int = 0, root: Path | None = None
+) -> ImageTask:
+    """Load drawn fields of blood, healthy and infected, the same in both profiles.
+
+    ``data/cells``: 80 + 20 + 100 drawings per class, 64 px, as a microscope shows them;
+    the cells of an infected field hold small dark parasites.
+
+    Raises
+    ------
+    CourseError
+        If a bundled file is missing or damaged.
+    """
+    return load_drawings(root or data_folder() / "cells")
+
+
 def load_mail(
     profile: str = "mini", *, seed: int = 0, root: Path | None = None
 ) -> TextTask:

@@ -178,6 +178,41 @@ def plot_scores(
     return describe(ax, f"{label}{over}: {listed}.")
 
 
+def plot_intervals(
+    judged: Mapping[str, Mapping[str, float]],
+    *,
+    chance: float | None = None,
+    label: str = "test accuracy, 95 % interval",
+    ax: Axes | None = None,
+) -> Axes:
+    """Compare scores and how well each is known: a dot and its interval per row.
+
+    Parameters
+    ----------
+    judged : mapping, name -> what :func:`judge` returns
+        "accuracy", "low" and "high" are drawn, 0 … 1.
+    chance : float or None
+        Drawn as a dashed line.
+    label : str
+        Name of the score.
+    """
+    ax = _axes(ax, 6.5, 0.6 + 0.5 * len(judged))
+    rows = [(j["accuracy"], j["low"], j["high"]) for j in judged.values()]
+    for row, (score, low, high) in enumerate(rows):
+        ax.plot([low, high], [row, row], color=COLOURS[row % 7], lw=3, alpha=0.6)
+        ax.plot(score, row, MARKERS[row % 7], color=COLOURS[row % 7], ms=7)
+        ax.text(1.02, row, f"{score:.3f}", va="center", fontsize=9)
+    ax.set(yticks=range(len(rows)), yticklabels=list(judged), xlim=(0, 1))
+    ax.set_xlabel(label)
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    if chance is not None:
+        ax.axvline(chance, color="black", ls="--", lw=1)
+        ax.text(chance, -0.55, "chance", ha="center", fontsize=8)
+    _tidy(ax)
+    said = [f"{n} {s:.3f} ({a:.3f} to {b:.3f})" for n, (s, a, b) in zip(judged, rows)]
+    return describe(ax, f"{label}: {'; '.join(said)}.")
+
+
 def mean_sd(values: Sequence[float]) -> str:
     """Write scores as "mean ± sd" (three decimals); one score stands alone."""
     v = np.asarray(values, dtype=float)
@@ -274,6 +309,7 @@ def plot_matrix(
     columns: Sequence[str],
     *,
     digits: int = 2,
+    signed: bool = False,
     ax: Axes | None = None,
 ) -> Axes:
     """Show a table of numbers as a table of colours, the numbers inside.
@@ -284,13 +320,18 @@ def plot_matrix(
     rows, columns : names
     digits : int
         Decimals of the numbers.
+    signed : bool
+        Losses in red, gains in blue, each with its sign.
     """
     v = np.asarray(values)
     ax = _axes(ax, 1.6 + 0.8 * len(columns), 1.2 + 0.5 * len(rows))
-    ax.imshow(v, cmap="Blues", vmin=min(0, v.min()), aspect="auto")
+    reach = np.abs(v).max()
+    colours = ("RdBu", -reach, reach) if signed else ("Blues", min(0, v.min()), None)
+    ax.imshow(v, **dict(zip(("cmap", "vmin", "vmax"), colours)), aspect="auto")
     for i, j in np.ndindex(v.shape):
-        colour = "white" if v[i, j] > v.max() / 2 else "black"
-        text = f"{v[i, j]:.{digits}f}"
+        dark = abs(v[i, j]) > 0.6 * reach if signed else v[i, j] > v.max() / 2
+        colour = "white" if dark else "black"
+        text = f"{v[i, j]:{'+' if signed else ''}.{digits}f}"
         ax.text(j, i, text, ha="center", va="center", color=colour)
     ax.set_xticks(range(len(columns)), columns)
     ax.set_yticks(range(len(rows)), rows)
@@ -446,20 +487,23 @@ def plot_tradeoff(
     *,
     xlabel: str = "milliseconds for one, CPU",
     ylabel: str = "test accuracy",
+    log: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
-    """Show what each model costs and how good it is; up and left is better.
+    """Show each model as a point: what it costs, or promises, and how good it is.
 
     Parameters
     ----------
     models : mapping, name -> (cost, score)
+    xlabel, ylabel : str
+    log : bool
         Costs on a logarithmic axis, > 0.
     """
     ax = _axes(ax)
     for i, (name, (cost, score)) in enumerate(models.items()):
         style = {"color": COLOURS[i % 7], "marker": MARKERS[i % 7]}
         ax.scatter(cost, score, s=60, label=name, zorder=3, **style)
-    ax.set(xscale="log", xlabel=xlabel, ylabel=ylabel)
+    ax.set(xscale="log" if log else "linear", xlabel=xlabel, ylabel=ylabel)
     ax.margins(0.15)
     ax.grid(alpha=0.25)
     ax.legend(frameon=False, fontsize=8)

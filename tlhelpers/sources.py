@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -125,9 +125,8 @@ def load_source(
     Parameters
     ----------
     name : str
-        "efficientnet_lite0", "small_resnet" or "small_vgg" (come with the course), or
-        any timm model with ImageNet weights, for example "resnet34" (needs the
-        network).
+        "efficientnet_lite0" or one of ``BUNDLED`` (come with the course), or any timm
+        model with ImageNet weights, for example "resnet34" (needs the network).
     pretrained : bool
         False gives the same architecture with random weights: the control that
         every transfer must beat.
@@ -217,11 +216,23 @@ def small_vgg(n_classes: int) -> nn.Module:
     ------
     Simonyan and Zisserman 2015.
     """
+    return _vgg(((16,), (32,), (64, 64), (128, 128), (256, 256)), n_classes)
+
+
+def tiny_vgg(n_classes: int) -> nn.Module:
+    """Make a network like :func:`small_vgg`, 0.4 million random weights.
+
+    One convolution a block: small enough to train many of them in a minute.
+    """
+    return _vgg(((24,), (48,), (96,), (128,), (192,)), n_classes)
+
+
+def _vgg(blocks: Sequence[Sequence[int]], n_classes: int) -> nn.Module:
     from torch import nn
 
     layers: list[nn.Module] = []
     before = 3
-    for block in ((16,), (32,), (64, 64), (128, 128), (256, 256)):
+    for block in blocks:
         for width in block:
             layers += [nn.Conv2d(before, width, 3, padding=1)]
             layers += [nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
@@ -236,7 +247,15 @@ def small_vgg(n_classes: int) -> nn.Module:
 
 
 #: Architectures whose weights the course has trained itself (data/models).
-BUNDLED = {"small_resnet": small_resnet, "small_vgg": small_vgg}
+BUNDLED = {
+    "small_resnet": small_resnet,
+    "small_vgg": small_vgg,
+    # one shape, four source tasks: notebook 09
+    "tiny_photos": tiny_vgg,
+    "tiny_shapes": tiny_vgg,
+    "tiny_cells": tiny_vgg,
+    "tiny_shuffled": tiny_vgg,
+}
 
 
 def _from_course(name: str, pretrained: bool, seed: int) -> SourceModel:

@@ -1,10 +1,152 @@
-"""Compare representations before and after training."""
+"""Guess before training how well a source model will transfer; compare features."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from .errors import CourseError
+
+
+def logme(features: np.ndarray, y: np.ndarray) -> float:
+    """Score features by the evidence of linear models on them.
+
+    For each class a Bayesian linear regression predicts "this class, or another". Its
+    evidence is the probability of the labels with all weights averaged over; strength
+    of the prior and noise are the ones that make it largest.
+
+    Parameters
+    ----------
+    features : ndarray, shape (n, d)
+        What the source model's body says about n labelled target examples.
+    y : ndarray, shape (n,)
+        Their classes, two different ones at least.
+
+    Returns
+    -------
+    float
+        Mean log evidence per example and class, nats; larger is better. Unbounded, to
+        be compared among source models on the same examples only.
+
+    Raises
+    ------
+    CourseError
+        If rows and labels do not fit.
+
+    Source
+    ------
+    You et al. 2021, LogME: Practical Assessment of Pre-trained Models.
+    """
+    f, targets = _pair(features, y)
+    n, d = f.shape
+    u, s, _ = np.linalg.svd(f, full_matrices=False)
+    total = 0.0
+    for t in targets.T:
+        inside = (u.T @ t) ** 2  # the target's power along each direction
+        rest = t @ t - inside.sum()
+        prior, noise = 1.0, 1.0  # alpha and beta of the paper: both are precisions
+        for _ in range(100):
+            gain = noise * s**2 / (prior + noise * s**2)
+            length = (gain**2 * inside / np.maximum(s**2, 1e-12)).sum()
+            error = ((1 - gain) ** 2 * inside).sum() + rest
+            before, used = prior / noise, gain.sum()
+            prior = used / max(length, 1e-12)
+            noise = (n - used) / max(error, 1e-12)
+            if abs(prior / noise - before) <= 1e-6 * before:
+                break
+        variance = 1 / noise + s**2 / prior  # of the labels, along each direction
+        spread = np.log(variance).sum() - (n - len(s)) * np.log(noise)
+        fit = (inside / variance).sum() + noise * rest
+        total -= (n * np.log(2 * np.pi) + spread + fit) / 2
+    return float(total / targets.size)
+
+
+def leep(probabilities: np.ndarray, y: np.ndarray) -> float:
+    """Score a source model by what its source classes tell about the target's.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (n, n_source_classes)
+        The source model's own answers to n labelled target examples.
+    y : ndarray, shape (n,)
+
+    Returns
+    -------
+    float, <= 0
+        Mean log probability of the right class, nats, if each source class is
+        translated into the target classes it was seen with; larger is better.
+
+    Source
+    ------
+    Nguyen et al. 2020, LEEP: A New Measure to Evaluate Transferability.
+    """
+    p, targets = _pair(probabilities, y)
+    joint = targets.T @ p / len(p)  # (n_classes, n_source_classes)
+    given = joint / np.maximum(joint.sum(axis=0), 1e-30)
+    expected = (p @ given.T)[targets.astype(bool)]
+    return float(np.log(np.maximum(expected, 1e-30)).mean())
+
+
+def h_score(features: np.ndarray, y: np.ndarray) -> float:
+    """Score features by how far apart the classes lie, for their spread.
+
+    The spread is estimated with shrinkage: with fewer examples than features the plain
+    covariance is singular, and every source model would get the same, highest score.
+
+    Parameters
+    ----------
+    features : ndarray, shape (n, d)
+    y : ndarray, shape (n,)
+
+    Returns
+    -------
+    float, 0 … n_classes - 1
+        Larger is better.
+
+    Source
+    ------
+    Bao et al. 2019, An Information-Theoretic Approach to Transferability; shrinkage:
+    Ibrahim et al. 2021, Newer Is Not Always Better; Ledoit and Wolf 2004.
+    """
+    from sklearn.covariance import LedoitWolf
+
+    f, targets = _pair(features, y)
+    f = f - f.mean(axis=0)
+    means = targets.T @ f / targets.sum(axis=0)[:, None]
+    between = (means * targets.mean(axis=0)[:, None]).T @ means
+    shrunk = LedoitWolf(assume_centered=True).fit(f)
+    inverse = np.linalg.pinv(shrunk.covariance_, hermitian=True)
+    return float((1 - shrunk.shrinkage_) * np.trace(inverse @ between))
+
+
+def knn_score(features: np.ndarray, y: np.ndarray, *, n_neighbors: int = 5) -> float:
+    """Score features by asking each example's neighbours for its class.
+
+    Parameters
+    ----------
+    features : ndarray, shape (n, d)
+    y : ndarray, shape (n,)
+    n_neighbors : int
+        Others that vote, 1 … n - 1, the nearer the more; nearness is the angle between
+        centred features.
+
+    Returns
+    -------
+    float, 0 … 1
+        Accuracy, each example left out in turn.
+
+    Source
+    ------
+    Renggli et al. 2022, Which Model to Transfer?
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    f, targets = _pair(features, y)
+    search = NearestNeighbors(n_neighbors=n_neighbors, metric="cosine")
+    distance, found = search.fit(f - f.mean(axis=0)).kneighbors()
+    votes = (targets[found] / np.maximum(distance, 1e-12)[..., None]).sum(axis=1)
+    return float((votes.argmax(axis=1) == targets.argmax(axis=1)).mean())
 
 
 def cka(a: np.ndarray, b: np.ndarray) -> float:
@@ -33,3 +175,52 @@ def cka(a: np.ndarray, b: np.ndarray) -> float:
     a, b = a - a.mean(axis=0), b - b.mean(axis=0)
     norms = np.linalg.norm(a @ a.T) * np.linalg.norm(b @ b.T)
     return float(((a @ a.T) * (b @ b.T)).sum() / max(norms, 1e-30))
+
+
+def rank_agreement(
+    scores: np.ndarray, truth: np.ndarray, *, n_draws: int = 1000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Tell how well scores order source models, and how sure that is.
+
+    Parameters
+    ----------
+    scores, truth : ndarray, shape (n_targets, n_sources)
+        A score before training, and what was reached after it.
+    n_draws : int
+        Bootstrap draws of the source models.
+    seed : int
+
+    Returns
+    -------
+    tau, low, high : float, -1 … 1
+        Kendall's rank correlation within each target, averaged; and its 95 % interval:
+        where it would lie with other source models like these.
+
+    Source
+    ------
+    Kendall 1938; Efron 1979 (bootstrap).
+    """
+    from scipy.stats import kendalltau
+
+    def tau(columns: Any) -> float:
+        pairs = zip(scores[:, columns], truth[:, columns])
+        found = [kendalltau(a, b).statistic for a, b in pairs]
+        return float(np.mean(np.nan_to_num(found)))
+
+    scores, truth = np.asarray(scores, float), np.asarray(truth, float)
+    rng, k = np.random.default_rng(seed), scores.shape[1]
+    draws = [tau(rng.integers(k, size=k)) for _ in range(n_draws)]
+    return tau(np.arange(k)), *map(float, np.quantile(draws, (0.025, 0.975)))
+
+
+def _pair(rows: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows as float64 and the classes as columns of zeros and ones."""
+    rows, y = np.asarray(rows, dtype=np.float64), np.asarray(y)
+    classes = np.unique(y)
+    if rows.ndim != 2 or y.shape != rows.shape[:1] or len(classes) < 2:
+        raise CourseError(
+            f"Got rows of shape {rows.shape}, labels of shape {y.shape} and "
+            f"{len(classes)} different classes.",
+            "Give a row of numbers and a label per example, of two or more classes.",
+        )
+    return rows, (y[:, None] == classes).astype(np.float64)

@@ -17,6 +17,8 @@ from PIL import Image
 from tqdm import tqdm
 
 SPLITS = ("train", "valid", "test")
+# Streams of random numbers; "source" is drawn to train source models, never bundled.
+STREAMS = (*SPLITS, "unlabelled", "source")
 # Draws picture ``index`` (from 1) of a split: picture, options of PIL.save, attributes.
 # The label is "" for unlabelled pictures; the first argument is the set's seed.
 Draw = Callable[[int, str, str, int], tuple[Image.Image, dict, dict]]
@@ -165,8 +167,7 @@ class DrawingProgram:
 
 def picture_rng(seed: int, split: str, thing: int, index: int) -> np.random.Generator:
     """Return the generator of one picture, shared with no other picture."""
-    split_key = (*SPLITS, "unlabelled").index(split)
-    return np.random.default_rng([seed, split_key, thing, index])
+    return np.random.default_rng([seed, STREAMS.index(split), thing, index])
 
 
 def write_card(path: Path, card: dict) -> None:
