@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 
 import numpy as np
@@ -91,9 +93,50 @@ def softened(one, other, temperature):
     return (p * (p / q).log()).sum(1).mean()
 
 
+def translated(p, y, *, by="source", over=np.mean):
+    """Answer 09.2 the right way, or with another table or another end."""
+    joint = np.stack([p[y == c].sum(0) for c in np.unique(y)])
+    given = joint / joint.sum({"source": 0, "target": 1}[by], keepdims=True)
+    return over(np.log(np.maximum((p @ given.T)[range(len(y)), y], 1e-30)))
+
+
+def likeliest(p, y):
+    return translated(np.eye(p.shape[1])[p.argmax(1)], y)
+
+
+def twins(test, source, *, centre=True, mirror=True, limit=0.95):
+    """Answer 09.3 the right way, or without one of its steps."""
+
+    def flat(x):
+        x = x.reshape(len(x), -1).astype(float)
+        x = x - x.mean(1, keepdims=True) if centre else x
+        return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+    ways = [source, source[:, :, ::-1]] if mirror else [source]
+    alike = np.max([flat(test) @ flat(s).T for s in ways], axis=0)
+    return np.flatnonzero(alike.max(axis=1) > limit)
+
+
 def menu(models, limit):
     fast = {name: score for name, (score, ms) in models.items() if ms <= limit}
     return max(fast, key=fast.get, default=None)
+
+
+def apart(groups, seed, share=0.3):
+    """Answer 10.2 the right way, or with another share."""
+    names = np.unique(groups)
+    drawn = np.random.default_rng(seed).choice(names, round(share * len(names)), False)
+    return np.isin(groups, drawn)
+
+
+def unchanged(folder, *, n=None, careful=True):
+    """Answer 10.3 the right way, for the first n files, or raising on a lost one."""
+    listed = json.loads((folder / "project.json").read_text())["sha256"]
+    return all(
+        (not careful or (folder / name).is_file())
+        and hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+        for name, digest in list(listed.items())[:n]
+    )
 
 
 SOLUTIONS = {
@@ -124,6 +167,12 @@ SOLUTIONS = {
     "08.1": [1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1))],
     "08.2": lambda s, t, T: softened(t, s, T) * T**2,
     "08.3": lambda models, limit: menu(models, limit),
+    "09.1": ["B"],
+    "09.2": lambda p, y: translated(p, y),
+    "09.3": lambda test, source: twins(test, source),
+    "10.1": tl.interval(57, 60)[0],
+    "10.2": lambda groups, seed: apart(groups, seed),
+    "10.3": lambda folder: unchanged(folder),
 }
 
 # exercise, typical wrong answer, a word of the hint that helps with just this mistake
@@ -246,6 +295,39 @@ MISTAKES = [
         "not the fastest",
     ),
     ("08.3", lambda models, limit: menu(models, limit) or "weak", "return None"),
+    ("09.1", "B", "list of letters"),
+    ("09.1", ["A", "B"], "within the noise"),
+    ("09.1", ["B", "C"], "wide spread"),
+    ("09.1", [], "below -0.03"),
+    ("09.2", lambda p, y: -translated(p, y), "above 0"),
+    ("09.2", lambda p, y: translated(p, y, over=np.sum), "the sum"),
+    ("09.2", likeliest, "likeliest"),
+    ("09.2", lambda p, y: translated(p, y, by="target"), "joint table"),
+    ("09.3", lambda test, source: [2], "Exact copies"),
+    ("09.3", lambda test, source: twins(test, source, centre=False), "nothing else"),
+    ("09.3", lambda test, source: twins(test, source, mirror=False), "mirrored"),
+    (
+        "09.3",
+        lambda test, source: [
+            i for i, t in enumerate(test) if any((t == s).all() for s in source)
+        ],
+        "paler",
+    ),
+    ("10.1", 57 / 60, "share itself"),
+    ("10.1", 0.95 - 1.96 * (0.95 * 0.05 / 60) ** 0.5, "Wilson's"),
+    ("10.1", tl.interval(57, 60)[1], "upper end"),
+    ("10.1", 95, "between 0 and 1"),
+    (
+        "10.2",
+        lambda groups, seed: np.random.default_rng(seed).random(len(groups)) < 0.3,
+        "both sides",
+    ),
+    ("10.2", lambda groups, seed: apart(groups, seed, 0.7), "30 %"),
+    ("10.2", lambda groups, seed: apart(groups, 0), "other patients"),
+    ("10.2", lambda groups, seed: np.flatnonzero(apart(groups, seed)), "True or False"),
+    ("10.3", lambda folder: True, "One byte of the weights"),
+    ("10.3", lambda folder: unchanged(folder, n=1), "not the weights alone"),
+    ("10.3", lambda folder: unchanged(folder, careful=False), "raise nothing"),
 ]
 
 

@@ -1,13 +1,14 @@
-"""The command line beside running: literals, doctor, help."""
+"""The command line beside running: literals, doctor, serve, help."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tlhelpers import cli, doctor
+from tlhelpers import app, cli, doctor
 from tlhelpers.errors import CourseError
 from tlhelpers.runner import literal
 
@@ -74,8 +75,29 @@ def test_download_without_network_says_what_to_do(tmp_path, monkeypatch, capsys)
     assert "could not be downloaded" in error and 'PROFILE = "mini"' in error
 
 
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        ([], {"port": 0, "open_browser": True}),
+        (["--port", "8000", "--no-browser"], {"port": 8000, "open_browser": False}),
+    ],
+)
+def test_serve_asks_for_the_folder_that_was_typed(options, asked, monkeypatch):
+    served = []
+    monkeypatch.setattr(app, "serve", lambda *args, **kw: served.append((*args, kw)))
+    assert cli.main(["serve", "mine", *options]) == 0
+    assert served == [(Path("mine"), asked)]
+
+
+def test_serve_of_a_folder_without_project_says_what_to_do(tmp_path, capsys):
+    assert cli.main(["serve", str(tmp_path), "--no-browser"]) == 2
+    assert "holds no project" in capsys.readouterr().err
+
+
 def test_module_runs_as_a_command():
     command = [sys.executable, "-m", "tlhelpers", "--help"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0
-    assert all(word in done.stdout for word in ("run", "study", "doctor", "badges"))
+    assert all(
+        word in done.stdout for word in ("run", "study", "doctor", "serve", "badges")
+    )

@@ -305,6 +305,12 @@ SABOTAGE = [
         'models = {"teacher": teacher',
         'models = {"teacher": pupil',
     ),
+    (
+        "10",
+        "copies in train flatter the score, and near-duplicates give them away",
+        "tl.drop_leaks(leaky, found)",
+        "leaky",
+    ),
 ]
 
 

@@ -22,7 +22,7 @@ from tlhelpers import session
 PACKAGE = Path(tl.__file__).parent
 FLOORS = [
     {"errors", "session", "tasks", "texts"},
-    {"datasets", "sources", "surgery", "vectors"},
+    {"datasets", "inspection", "sources", "surgery", "vectors"},
     {"training", "features", "export"},
     {
         "bert",
@@ -32,8 +32,12 @@ FLOORS = [
         "transferability",
         "uncertainty",
     },
-    {"plots"},
+    {"projects"},
+    {"plans"},
+    {"building"},
+    {"plots", "server"},
     {"widgets", "checks", "doctor"},
+    {"app"},
     {"publish"},
     {"runner"},
     {"cli"},

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
+
 import numpy as np
 import pytest
 
@@ -165,3 +168,46 @@ def test_take_keeps_order_and_labels():
     taken = split.take([2, 0])
     assert list(taken) == [("c", -1), ("a", 0)]
     assert len(taken) == 2
+
+
+# --- packed, and split by somebody else ----------------------------------------------
+
+
+def split_table(names: dict[str, int]) -> str:
+    """Write so many texts of each class for each name in the column split."""
+    rows = ["text,label,split"]
+    for name, n in names.items():
+        rows += [f"{WORDS[c]} {name} {i},{c},{name}" for i in range(n) for c in WORDS]
+    return "\n".join(rows) + "\n"
+
+
+@pytest.mark.parametrize("name", ["valid", "val", "validation", "dev", "Dev"])
+def test_the_part_to_choose_by_has_many_names(write, name):
+    task = tl.from_csv(write(split_table({"train": 6, name: 3, "test": 4})))
+    assert [len(s) for s in (task.train, task.valid, task.test)] == [12, 6, 8]
+    assert all(f" {name} " in text for text in task.valid.texts)
+
+
+def test_without_a_valid_part_some_of_train_becomes_one(write):
+    task = tl.from_csv(write(split_table({"train": 10, "test": 4})))
+    assert [len(s) for s in (task.train, task.valid, task.test)] == [16, 4, 8]
+    assert all(" train " in text for text in task.valid.texts)
+    assert all(" test " in text for text in task.test.texts)
+
+
+@pytest.mark.parametrize(("suffix", "pack"), [(".xz", lzma), (".gz", gzip)])
+def test_packed_tables_are_read(write, tmp_path, suffix, pack):
+    plain = write(table())
+    packed = tmp_path / f"mail.csv{suffix}"
+    packed.write_bytes(pack.compress(plain.read_bytes()))
+    assert everything(tl.from_csv(packed)) == everything(tl.from_csv(plain))
+    assert tl.from_csv(packed).name == tl.from_csv(plain).name == "mail"
+
+
+@pytest.mark.parametrize(("suffix", "pack"), [(".xz", lzma), (".gz", gzip)])
+def test_damaged_packing_is_said(tmp_path, suffix, pack):
+    packed, whole = tmp_path / f"mail.csv{suffix}", pack.compress(table().encode())
+    for content in (whole[:-20], b"text,label\n", whole[:30] + b"??" + whole[32:]):
+        packed.write_bytes(content)
+        with pytest.raises(tl.CourseError, match="unpacked"):
+            tl.from_csv(packed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.optimize import minimize
-from scipy.stats import multivariate_normal, ortho_group
+from scipy.stats import kendalltau, multivariate_normal, ortho_group
 
 import tlhelpers as tl
 
@@ -230,6 +230,13 @@ def test_rank_agreement_by_hand():
     assert low < tau <= high <= 1
     assert tl.rank_agreement(-scores, truth)[0] == pytest.approx(-tau)
     assert tl.rank_agreement(scores, truth) == (tau, low, high)
+
+
+def test_rank_agreement_is_kendalls_tau_b(rng):
+    scores, truth = rng.integers(0, 5, (2, 3, 9))  # with ties
+    wanted = np.mean([kendalltau(a, b).statistic for a, b in zip(scores, truth)])
+    assert tl.rank_agreement(scores, truth)[0] == pytest.approx(wanted)
+    assert tl.rank_agreement(np.ones((3, 9)), truth) == (0, 0, 0)
 
 
 def test_more_source_models_make_it_surer(rng):

@@ -109,8 +109,9 @@ def test_cleared_upload_is_no_error(explorer):
 
 
 def test_upload_of_ipywidgets_7_is_understood():
-    assert widgets._content({"mine.jpg": {"content": b"abc"}}) == b"abc"
-    assert widgets._content(uploaded(b"abc")) == b"abc"
+    mine = draw("square", 9, 24)
+    for value in ({"mine.png": {"content": as_bytes(mine)}}, uploaded(as_bytes(mine))):
+        assert np.array_equal(np.asarray(widgets.read_upload(value)), np.asarray(mine))
 
 
 def test_static_twin_names_class_and_probability():
@@ -181,3 +182,16 @@ def test_temperature_slider_shows_the_softened_distribution(monkeypatch):
     slider.value = 2.0
     assert "at T = 1 cat 0.88" in shown[0].alt_text
     assert "at T = 2 cat 0.73" in shown[1].alt_text
+
+
+def test_scores_are_shown_for_the_chosen_target(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    scores = {"LogME": np.array([[0.5, 0.25]] * 2), "k-NN": np.array([[1, 2], [3, 4]])}
+    truth = np.array([[0.125, -0.5], [0.0, 0.25]])
+    box = tl.explore_scores(scores, truth, ["pets", "cells"], ["photos", "shapes"])
+    score, target = box.children[0].children
+    score.value, target.value = "k-NN", "cells"
+    assert "photos 0.5, 0.125; shapes 0.25, -0.500" in shown[0].alt_text
+    assert "photos 3, 0.000; shapes 4, 0.250" in shown[-1].alt_text
+    assert "k-NN, cells" in shown[-1].alt_text

@@ -155,6 +155,7 @@ _PUBLIC = {
     "widgets": [
         "describe_predictions",
         "explore_predictions",
+        "explore_scores",
         "explore_temperature",
         "explore_texts",
         "explore_words",

