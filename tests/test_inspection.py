@@ -125,3 +125,20 @@ def test_classes_are_counted_per_split(pictures):
     table = tl.count_classes(pictures)
     assert table.loc["disc"].tolist() == [5, 2, 4]
     assert table["test"].sum() == 8
+
+
+def test_copies_are_alike_however_pale_or_mirrored():
+    import torch
+
+    g = torch.Generator().manual_seed(0)
+    # Coarse pictures: the noise of single pixels would vanish in a thumbnail.
+    x = torch.rand(20, 3, 8, 8, generator=g).repeat_interleave(6, 2)
+    x = (x.repeat_interleave(6, 3) * 255).to(torch.uint8)
+    others = x[:8]
+    assert tl.most_alike(x[:8], others).min() > 0.999
+    pale = (x[:8] * 0.5 + 90).to(torch.uint8)
+    assert tl.most_alike(pale, others).min() > 0.99
+    assert tl.most_alike(x[:8].flip(3), others).min() > 0.999
+    assert tl.most_alike(x[8:], others).max() < 0.7
+    upside_down = tl.most_alike(x[:8].flip(2), others)
+    assert upside_down.shape == (8,) and upside_down.max() < 0.7

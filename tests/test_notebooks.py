@@ -306,6 +306,12 @@ SABOTAGE = [
         'models = {"teacher": pupil',
     ),
     (
+        "09",
+        "one reference picture gives every mistake away",
+        '"BGR": (source, z.flip(1))',
+        '"BGR": (source, z)',
+    ),
+    (
         "10",
         "copies in train flatter the score, and near-duplicates give them away",
         "tl.drop_leaks(leaky, found)",

@@ -101,7 +101,13 @@ _PUBLIC = {
     "export": ["export_onnx", "latency", "quantize_onnx", "run_onnx"],
     "distillation": ["distill", "distillation_loss"],
     "projects": ["Project", "load_project"],
-    "inspection": ["count_classes", "drop_leaks", "inspect_data", "near_duplicates"],
+    "inspection": [
+        "count_classes",
+        "drop_leaks",
+        "inspect_data",
+        "most_alike",
+        "near_duplicates",
+    ],
     "plans": ["Plan", "choose_plan", "decision_table", "read_data"],
     "building": [
         "interval",

@@ -13,6 +13,7 @@ from .texts import PARTS, TextTask
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import Tensor
 
 AnyTask = TypeVar("AnyTask", bound=Task)
 
@@ -67,6 +68,30 @@ def near_duplicates(task: Task, *, threshold: float | None = None) -> pd.DataFra
     columns = ["similarity", "split", "row", "other split", "other row", "same label"]
     table = pd.DataFrame(rows, columns=columns)
     return table.sort_values("similarity", ascending=False, ignore_index=True)
+
+
+def most_alike(x: Tensor, others: Tensor) -> np.ndarray:
+    """Compare pictures with others and their mirror images; keep the nearest.
+
+    Parameters
+    ----------
+    x, others : Tensor, shape (n, 3, h, w) and (m, 3, h, w), uint8
+
+    Returns
+    -------
+    ndarray, shape (n,), float32, -1 … 1
+        Highest correlation of the grey thumbnails, 16 × 16: about 1 for a copy, however
+        pale, dark or mirrored.
+    """
+    from torch.nn.functional import interpolate, normalize
+
+    def thumbnails(x: Tensor) -> Tensor:
+        grey = x.float().mean(dim=1, keepdim=True)
+        small = interpolate(grey, size=SIDE, mode="area").flatten(1)
+        return normalize(small - small.mean(dim=1, keepdim=True))
+
+    ways = [thumbnails(x) @ thumbnails(o).T for o in (others, others.flip(3))]
+    return ways[0].maximum(ways[1]).amax(dim=1).numpy()
 
 
 def drop_leaks(task: AnyTask, pairs: pd.DataFrame) -> AnyTask:
