@@ -312,6 +312,12 @@ SABOTAGE = [
         '"BGR": (source, z)',
     ),
     (
+        "09",
+        "a frozen body keeps the bias of its source, though the target has none",
+        '("biased", y[::2] % 2)',
+        '("biased", coin(len(y[::2])))',
+    ),
+    (
         "10",
         "copies in train flatter the score, and near-duplicates give them away",
         "tl.drop_leaks(leaky, found)",
