@@ -125,6 +125,7 @@ def test_the_best_on_valid_is_kept_and_the_start_is_left_alone(
 
     start.card["figures"]["valid negative log-likelihood"] = 0.6
     monkeypatch.setattr(building, "_calibrate", calibrate)
+    monkeypatch.setattr(building, "_surely_better", lambda *_: True)
     unseen = {k: v for k, v in inputs.items() if k != "test"}
     best = tl.train_project(task, plan(), inputs=unseen, start=start)
     assert best.card["method"]["kept"] == "halfway"
@@ -145,6 +146,23 @@ def test_where_nothing_is_better_the_frozen_one_is_kept(
     assert tl.train_project(task, plan(), inputs=inputs, start=start) is start
     frozen = tl.train_project(task, plan("frozen"), inputs=inputs, start=start)
     assert frozen is start
+
+
+def test_a_gain_within_its_standard_error_is_none():
+    class Said:
+        def __init__(self, right):
+            self.right = np.array(right)
+
+        def probabilities(self, x):
+            return np.c_[1 - self.right, self.right]
+
+    even, y = Said([0.5] * 8), torch.ones(8, dtype=torch.int64)
+    better = Said([0.6, 0.7] * 4)
+    lucky = Said([0.9] * 2 + [0.45] * 6)  # a higher mean, owed to two examples
+    assert np.log(lucky.right).mean() > np.log(0.5)
+    assert building._surely_better(better, even, (None, y))
+    assert not building._surely_better(even, better, (None, y))
+    assert not building._surely_better(lucky, even, (None, y))
 
 
 def test_weights_are_blended():

@@ -182,7 +182,8 @@ def train_project(
     """Train by the plan: frozen first, then tuned, then the best of the way between.
 
     The weights at the start, at the end and halfway between are judged on valid; the
-    middle is often better than both. The test part is not looked at.
+    middle is often better than both. The frozen one stays where the best of the others
+    gains less than its standard error. The test part is not looked at.
 
     Parameters
     ----------
@@ -204,6 +205,7 @@ def train_project(
     best = start or repurpose(task, plan, inputs, seed=seed)
     if plan.method == "frozen":
         return best
+    frozen = best
     first = snapshot(best.network.cpu())
     network = freeze_batch_norm(deepcopy(best.network))
     _quieten(network)
@@ -216,7 +218,17 @@ def train_project(
         _calibrate(rival, inputs["valid"])
         if _surprise(rival) < _surprise(best):
             best = replace(rival, network=deepcopy(network))
-    return best
+    return best if _surely_better(best, frozen, inputs["valid"]) else frozen
+
+
+def _surely_better(
+    project: Project, other: Project, valid: tuple[Tensor, Tensor]
+) -> bool:
+    """Tell whether the gain on valid exceeds its standard error (Breiman 1984)."""
+    x, y = valid[0], valid[1].numpy()
+    chances = [made.probabilities(x)[range(len(y)), y] for made in (project, other)]
+    gain = np.diff(np.log(np.clip(chances[::-1], 1e-12, 1)), axis=0)[0]
+    return bool(gain.mean() > gain.std(ddof=1) / np.sqrt(len(y)))
 
 
 def _quieten(network: nn.Module) -> None:
