@@ -34,12 +34,17 @@ def run(monkeypatch, path: Path, out: Path, *, smoke: bool, **options) -> dict:
     return runner.run_course([], out=out, profile="mini", **options)["notebooks"][0]
 
 
-def broken_copy(path: Path, folder: Path, old: str, new: str) -> Path:
-    """Copy a notebook with one piece of its code replaced; it must be there once."""
+def broken_copy(path: Path, folder: Path, old: str, new: str, claim: str) -> Path:
+    """Copy a notebook with one piece of its code replaced, as far as the claim."""
     notebook = nbformat.read(path, as_version=4)
-    hits = [c for c in notebook.cells if c.cell_type == "code" and old in c.source]
-    assert len(hits) == 1, f"{old!r} stands in {len(hits)} cells of {path.name}"
+    code = [(i, c) for i, c in enumerate(notebook.cells) if c.cell_type == "code"]
+    hits = [c for _, c in code if old in c.source]
+    # The text of a claim can be computed, so it is looked for in what was published.
+    ends = [i for i, c in code for o in c.outputs if claim in o.get("text", "")]
+    for text, found in ((old, hits), (claim, ends)):
+        assert len(found) == 1, f"{text!r} stands in {len(found)} cells of {path.name}"
     hits[0].source = hits[0].source.replace(old, new)
+    del notebook.cells[ends[0] + 1 :]
     copy = folder / path.name
     nbformat.write(notebook, copy)
     return copy

@@ -334,7 +334,7 @@ def test_broken_lesson_breaks_its_claim(
 ):
     assert small_run[1][claim], "the claim must hold in the unbroken small run"
     path = next(p for p in NOTEBOOKS if p.name.startswith(number))
-    broken = broken_copy(path, tmp_path, old, new)
+    broken = broken_copy(path, tmp_path, old, new, claim)
     entry = run(monkeypatch, broken, tmp_path / "out", smoke=True)
     assert entry["error"] == ""
     assert not claims(entry)[claim]

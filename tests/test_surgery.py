@@ -12,7 +12,7 @@ from torch import nn
 
 import tlhelpers as tl
 from tlhelpers.sources import small_resnet, small_vgg
-from tlhelpers.surgery import head_name
+from tlhelpers.surgery import head_name, without_scaling
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -216,6 +216,20 @@ def test_head_like_a_classifier_gives_the_same_probabilities(n_classes):
     with torch.no_grad():
         got = model(torch.tensor(features, dtype=torch.float32)).softmax(1)
     np.testing.assert_allclose(got, like.predict_proba(features), atol=1e-5)
+
+
+@pytest.mark.parametrize("each", [False, True], ids=["one scale", "scale each"])
+def test_scaling_becomes_part_of_the_classifier(each):
+    rng = np.random.default_rng(0)
+    features = 3 + rng.normal(size=(60, 4)) * [0.1, 1, 10, 100]
+    center = features.mean(axis=0)
+    scale = features.std(axis=0) if each else float(features.std())
+    scaled = (features - center) / scale
+    head = LogisticRegression().fit(scaled, np.arange(60) % 3)
+    wanted = head.predict_proba(scaled)
+    made = without_scaling(head, center, scale)
+    np.testing.assert_allclose(made.predict_proba(features), wanted, atol=1e-9)
+    np.testing.assert_array_equal(head.predict_proba(scaled), wanted)  # left alone
 
 
 def test_head_like_a_classifier_of_other_classes_is_refused():

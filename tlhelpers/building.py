@@ -30,6 +30,7 @@ from .surgery import (
     head_name,
     replace_head,
     snapshot,
+    without_scaling,
 )
 from .tasks import ImageTask, Task
 from .texts import PARTS, TextTask
@@ -151,10 +152,8 @@ def fit_head(features: np.ndarray, y: np.ndarray, *, seed: int = 0) -> Any:
         scoring="neg_log_loss",
         cv=StratifiedKFold(n_folds, shuffle=True, random_state=seed),
     )
-    head = search.fit((features - center) / scale, y).best_estimator_
-    head.coef_ = head.coef_ / scale
-    head.intercept_ = head.intercept_ - head.coef_ @ center
-    return head
+    search.fit((features - center) / scale, y)
+    return without_scaling(search.best_estimator_, center, scale)
 
 
 def _calibrate(project: Project, valid: tuple[Tensor, Tensor]) -> Project:

@@ -14,7 +14,7 @@ import numpy as np
 
 from .errors import CourseError
 from .session import autocast, fast_precision, read_model_card, seed_everything
-from .surgery import replace_head
+from .surgery import replace_head, without_scaling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -484,11 +484,10 @@ def _start_head(learner: Any, tokens: Any, labels: Any) -> None:
     x, n_classes = text_features(learner, tokens), len(learner.dls.vocab[1])
     scale = StandardScaler().fit(x)
     head = LogisticRegression(C=0.05, max_iter=1000).fit(scale.transform(x), labels)
-    # The scaling becomes part of the weights; no batch statistics are left.
-    head.coef_ = head.coef_ / scale.scale_
-    head.intercept_ = head.intercept_ - head.coef_ @ scale.mean_
     linear = nn.Linear(x.shape[1], n_classes).to(next(learner.model.parameters()))
     learner.model[1].layers = nn.Sequential(nn.Dropout(0.2), linear)
+    # The scaling becomes part of the weights; no batch statistics are left.
+    head = without_scaling(head, scale.mean_, scale.scale_)
     replace_head(learner.model[1], n_classes, like=head)
 
 

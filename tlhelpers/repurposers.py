@@ -29,7 +29,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .errors import CourseError
 from .features import FeatureExtractor, layer_names, stack_pictures
 from .sources import load_source
-from .surgery import freeze_batch_norm, replace_head
+from .surgery import freeze_batch_norm, replace_head, without_scaling
 from .training import augment, fit, predict_proba
 
 GP_LIMIT = 500
@@ -537,10 +537,7 @@ class FineTuneRepurposer(Repurposer):
         """Give a copy of the network the head that logistic regression found."""
         from torch import nn
 
-        center, scale = self._scaling()
-        head = deepcopy(self.head_)
-        head.coef_ = head.coef_ / scale
-        head.intercept_ = head.intercept_ - head.coef_ @ center
+        head = without_scaling(self.head_, *self._scaling())
         k = len(self.classes_)
         if self.extractor is None:
             network = nn.Sequential(nn.Linear(self.n_features_in_, k))

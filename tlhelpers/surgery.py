@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from .errors import CourseError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from torch import Tensor, nn
 
@@ -115,6 +117,22 @@ def replace_head(model: nn.Module, n_classes: int, *, like: Any = None) -> nn.Mo
     parent, _, last = name.rpartition(".")
     setattr(get_layer(model, parent) if parent else model, last, new)
     return model
+
+
+def without_scaling(head: Any, center: np.ndarray, scale: float | np.ndarray) -> Any:
+    """Return a copy of a linear classifier that takes features as they are.
+
+    Parameters
+    ----------
+    head : fitted linear classifier of scikit-learn
+        It takes ``(features - center) / scale``.
+    center : ndarray, shape (n_features,)
+    scale : float or ndarray, shape (n_features,), > 0
+    """
+    head = deepcopy(head)
+    head.coef_ = head.coef_ / scale
+    head.intercept_ = head.intercept_ - head.coef_ @ center
+    return head
 
 
 def _copy_classifier(like: Any, head: nn.Linear) -> None:

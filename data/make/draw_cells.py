@@ -496,20 +496,7 @@ def draw_field(
 def source_picture(seed: int, index: int) -> tuple[Image.Image, int]:
     """Draw one picture of the source task: which kind of inclusion the cells hold.
 
-    Parameters
-    ----------
-    seed : int
-        Seed of the whole set, 0 or more.
-    index : int
-        Number of the picture, 0 or more. Labels follow each other in turn, so any
-        ``len(SOURCE_LABELS)`` neighbours hold one picture of each.
-
-    Returns
-    -------
-    image : PIL.Image.Image
-        The RGB picture, 64 px.
-    label : int
-        Which of ``SOURCE_LABELS``.
+    Parameters and result are those of ``draw_shapes.source_picture``.
     """
     label = index % len(SOURCE_LABELS)
     rng = picture_rng(seed, "source", label, index)
