@@ -66,29 +66,31 @@ def test_judging_a_hand_worked_case():
 
 def test_inputs_are_what_a_project_encodes(task, plan, inputs):
     project = tl.new_project(task, plan())
-    x, y = inputs["test"]
+    x, y, features = inputs["test"]
     assert torch.equal(x, project.encode([image for image, _ in task.test]))
     assert y.tolist() == task.test.labels.tolist()
+    wanted = tl.extract_features(tl.load_source(plan().source), x)
+    assert np.abs(features - wanted).max() < 0.01 * np.abs(wanted).max()
 
 
 def test_text_inputs_are_cut_at_the_size(capsys):
     task = tl.load_reviews().sample(2)
     plan = Plan("texts", "minilm", "frozen", 8, 1, 8, 1e-3, 0.1, 1e-3, {}, ())
     inputs = tl.read_inputs(task, plan)
-    assert inputs["train"][0].shape == (4, 8)
+    assert inputs["train"].x.shape == (4, 8)
+    assert inputs["train"].features.shape == (4, 384)
     assert "were cut to 8 pieces" in capsys.readouterr().out
 
 
 def test_the_frozen_project_is_logistic_regression_on_the_features(task, plan, inputs):
     project = tl.repurpose(task, plan(), inputs)
     assert "kept" in project.card["method"]
-    (x, y), (test, _) = inputs["train"], inputs["test"]
-    features = [tl.extract_features(project.network, part) for part in (x, test)]
-    head = building.fit_head(features[0], y.numpy())
+    train, test = inputs["train"], inputs["test"]
+    head = building.fit_head(train.features, train.y.numpy())
     project.temperature = 1.0
-    wanted = head.predict_proba(features[1])
+    wanted = head.predict_proba(test.features)
     # features may be in bf16
-    assert np.abs(project.probabilities(test) - wanted).max() < 0.02
+    assert np.abs(project.probabilities(test.x) - wanted).max() < 0.02
 
 
 def test_a_head_takes_features_as_they_are():
@@ -143,9 +145,41 @@ def test_where_nothing_is_better_the_frozen_one_is_kept(
 ):
     monkeypatch.setattr(building, "_surprise", lambda project: 1.0)
     start = tl.repurpose(task, plan(), inputs)
-    assert tl.train_project(task, plan(), inputs=inputs, start=start) is start
-    frozen = tl.train_project(task, plan("frozen"), inputs=inputs, start=start)
-    assert frozen is start
+    before, unseen = tl.snapshot(start.network), {k: inputs[k] for k in inputs}
+    unseen["test"] = None
+    for method in ("tuned", "frozen"):
+        project = tl.train_project(task, plan(method), inputs=unseen, start=start)
+        assert project.card["method"]["kept"] == "frozen"
+        moved = tl.drift(before, project.network)
+        assert {k for k, v in moved.items() if v} == {"body.fc"}
+    assert max(tl.drift(before, start.network).values()) == 0
+
+
+def test_the_head_that_is_kept_learnt_from_train_and_valid(
+    task, plan, inputs, monkeypatch
+):
+    asked = []
+    real = building._set_temperature
+
+    def set_temperature(project, p, y):
+        asked.append((p, y))
+        return real(project, p, y)
+
+    start = tl.repurpose(task, plan(), inputs)
+    monkeypatch.setattr(building, "_set_temperature", set_temperature)
+    project = tl.train_project(task, plan("frozen"), inputs=inputs, start=start)
+    parts = [inputs[k] for k in ("train", "valid")]
+    features = np.concatenate([part.features for part in parts])
+    y = np.concatenate([part.y for part in parts])
+    wanted = building.fit_head(features, y).predict_proba(inputs["test"].features)
+    [(p, labels)] = asked
+    assert labels.tolist() == y.tolist()
+    # Predicted by heads that had not seen the example: less certain than the head.
+    said = building.fit_head(features, y).predict_proba(features)
+    rows = range(len(y))
+    assert p[rows, y].mean() < said[rows, y].mean()
+    project.temperature = 1.0
+    assert np.abs(project.probabilities(inputs["test"].x) - wanted).max() < 0.02
 
 
 def test_a_gain_within_its_standard_error_is_none():
@@ -160,9 +194,10 @@ def test_a_gain_within_its_standard_error_is_none():
     better = Said([0.6, 0.7] * 4)
     lucky = Said([0.9] * 2 + [0.45] * 6)  # a higher mean, owed to two examples
     assert np.log(lucky.right).mean() > np.log(0.5)
-    assert building._surely_better(better, even, (None, y))
-    assert not building._surely_better(even, better, (None, y))
-    assert not building._surely_better(lucky, even, (None, y))
+    valid = building.Inputs(None, y, None)
+    assert building._surely_better(better, even, valid)
+    assert not building._surely_better(even, better, valid)
+    assert not building._surely_better(lucky, even, valid)
 
 
 def test_weights_are_blended():
@@ -184,7 +219,7 @@ def test_the_steps_of_the_plan_are_taken(
         calls.append((len(data[0]), options["epochs"], options["lr"]))
 
     monkeypatch.setattr(building, "fit", fit)
-    assert len(inputs["train"][0]) == 16
+    assert len(inputs["train"].x) == 16
     tl.train_from_scratch(task, plan(steps=steps), inputs)
     assert calls == [(rows, epochs, 1e-3)]
 
@@ -193,15 +228,17 @@ def test_temperature_sharpens_only_where_mistakes_say_how_far(monkeypatch):
     project = tl.Project("p", "images", ("a", "b"), torch.nn.Identity(), 1.0, {})
     project.card["figures"] = {}
     y = torch.arange(40) % 2
+    valid = building.Inputs(torch.zeros(40, 1), y, None)
     p = np.where(np.arange(40)[:, None] % 2 == [0, 1], 0.6, 0.4)
     monkeypatch.setattr(building, "predict_proba", lambda *a, **k: p)
-    building._calibrate(project, (torch.zeros(40, 1), y))
+    building._calibrate(project, valid)
     assert project.temperature == 1.0  # all right: nothing to learn from
+    assert project.card["certain"] == pytest.approx(0.6)
     p[:6] = p[:6, ::-1]
-    building._calibrate(project, (torch.zeros(40, 1), y))
+    building._calibrate(project, valid)
     assert project.temperature < 1.0
     p[:] = np.where(p > 0.5, 0.999, 0.001)
-    building._calibrate(project, (torch.zeros(40, 1), y))
+    building._calibrate(project, valid)
     assert project.temperature > 1.0
 
 

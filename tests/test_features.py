@@ -52,6 +52,25 @@ def test_features_are_the_input_of_the_head(lite0, pictures, fp32):
     np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-4)
 
 
+def test_texts_of_like_length_are_read_together_and_keep_their_order(fp32):
+    class Lengths(nn.Module):
+        """The head sees the length of the text and the longest beside it."""
+
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Linear(2, 2)
+
+        def forward(self, x):
+            length = (x != 0).sum(1).float()
+            return self.head(torch.stack([length, length.max().expand(len(x))], 1))
+
+    lengths = torch.arange(40)[torch.randperm(40)] + 1
+    x = (torch.arange(41) < lengths[:, None]).long()
+    own, longest = tl.extract_features(Lengths(), x, batch_size=4).T
+    assert own.tolist() == lengths.tolist()
+    assert (longest - own).max() == 3
+
+
 def test_fast_features_point_where_the_exact_ones_do(lite0, pictures, monkeypatch):
     fast = tl.extract_features(lite0, pictures)
     monkeypatch.setattr("tlhelpers.session.fast_precision", lambda device=None: "fp32")

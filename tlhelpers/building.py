@@ -7,7 +7,7 @@ from copy import deepcopy
 from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +20,6 @@ from .projects import (
     Project,
     compute_features,
     encode_examples,
-    release_memory,
     with_new_head,
 )
 from .session import seed_everything
@@ -38,29 +37,44 @@ from .training import augment, fit, predict_proba
 from .uncertainty import apply_temperature, ece, fit_temperature, nll
 
 QUIET = 0.2
-FEWEST_MISTAKES = 5  # on valid, before the temperature may sharpen
-Inputs = dict[str, tuple[Tensor, Tensor]]
+FEWEST_MISTAKES = 5  # before the temperature may sharpen
+UNSURE = 0.1  # the least certain tenth: "I am not sure"
 
 
-def read_inputs(task: ImageTask | TextTask, plan: Plan) -> Inputs:
-    """Read train, valid and test as the network takes them.
+class Inputs(NamedTuple):
+    """One split as the network takes it, and what the frozen body says about it.
+
+    Attributes
+    ----------
+    x : Tensor
+        See :meth:`Project.encode`.
+    y : Tensor, shape (n,), int64
+    features : ndarray, shape (n, n_features), float32
+    """
+
+    x: Tensor
+    y: Tensor
+    features: np.ndarray
+
+
+def read_inputs(task: ImageTask | TextTask, plan: Plan) -> dict[str, Inputs]:
+    """Read train, valid and test, and compute their features once and for all.
 
     Returns
     -------
-    dict, split -> (x, y)
-        x : see :meth:`Project.encode`; y : Tensor, shape (n,), int64.
+    dict, split -> Inputs
     """
-    splits = {k: getattr(task, k) for k in PARTS}
-    if plan.kind == "images":
-        return {k: split.tensors(plan.size) for k, split in splits.items()}
-    tokenizer = with_new_head(plan.source, plan.kind, task.n_classes).tokenizer
-    return {
-        k: (
-            encode_examples(split.texts, plan.kind, plan.size, tokenizer),
-            torch.as_tensor(split.labels),
-        )
-        for k, split in splits.items()
-    }
+    made = with_new_head(plan.source, plan.kind, task.n_classes)
+    inputs = {}
+    for part in PARTS:
+        split = getattr(task, part)
+        if plan.kind == "images":
+            x, y = split.tensors(plan.size)
+        else:
+            x = encode_examples(split.texts, plan.kind, plan.size, made.tokenizer)
+            y = torch.as_tensor(split.labels)
+        inputs[part] = Inputs(x, y, compute_features(made.network, x))
+    return inputs
 
 
 def new_project(
@@ -107,7 +121,7 @@ def _versions() -> dict[str, str]:
 
 
 def repurpose(
-    task: ImageTask | TextTask, plan: Plan, inputs: Inputs, *, seed: int = 0
+    task: ImageTask | TextTask, plan: Plan, inputs: dict[str, Inputs], *, seed: int = 0
 ) -> Project:
     """Put logistic regression on the frozen body, as one network.
 
@@ -119,9 +133,7 @@ def repurpose(
         Calibrated on valid.
     """
     project = new_project(task, plan, seed=seed)
-    x, y = inputs["train"]
-    features = compute_features(project.network, x)
-    head = fit_head(features, y.numpy(), seed=seed)
+    head = fit_head(inputs["train"].features, inputs["train"].y.numpy(), seed=seed)
     replace_head(project.network, task.n_classes, like=head)
     project.card["method"]["kept"] = "frozen"
     return _calibrate(project, inputs["valid"])
@@ -141,32 +153,48 @@ def fit_head(features: np.ndarray, y: np.ndarray, *, seed: int = 0) -> Any:
         For features as they are: centring and scaling are part of its coefficients.
     """
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+    from sklearn.model_selection import GridSearchCV
 
-    center = features.mean(axis=0)
-    scale = float(np.sqrt(features.var(axis=0).mean())) or 1.0
-    n_folds = int(np.clip(np.bincount(y).min(), 2, 5))
     search = GridSearchCV(
         LogisticRegression(max_iter=1000),
         {"C": [0.003, 0.01, 0.03, 0.1, 0.3, 1.0]},
         scoring="neg_log_loss",
-        cv=StratifiedKFold(n_folds, shuffle=True, random_state=seed),
+        cv=_folds(y, seed),
     )
-    search.fit((features - center) / scale, y)
+    scaled, center, scale = _standardize(features)
+    search.fit(scaled, y)
     return without_scaling(search.best_estimator_, center, scale)
 
 
-def _calibrate(project: Project, valid: tuple[Tensor, Tensor]) -> Project:
-    """Choose the temperature on valid; sharpen only where mistakes say how far."""
-    x, y = valid[0], valid[1].numpy()
-    p = predict_proba(project.network, x, batch_size=AT_A_TIME)
+def _standardize(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Centre each feature, scale all alike; return center and scale, too."""
+    center = features.mean(axis=0)
+    scale = float(np.sqrt(features.var(axis=0).mean())) or 1.0
+    return (features - center) / scale, center, scale
+
+
+def _folds(y: np.ndarray, seed: int) -> Any:
+    from sklearn.model_selection import StratifiedKFold
+
+    n_folds = int(np.clip(np.bincount(y).min(), 2, 5))
+    return StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+
+
+def _calibrate(project: Project, valid: Inputs) -> Project:
+    """Choose the temperature on valid."""
+    p = predict_proba(project.network, valid.x, batch_size=AT_A_TIME)
+    return _set_temperature(project, p, valid.y.numpy())
+
+
+def _set_temperature(project: Project, p: np.ndarray, y: np.ndarray) -> Project:
+    """Let certainty agree with accuracy; sharpen only where mistakes say how far."""
     mistakes = int((p.argmax(axis=1) != y).sum())
     # Without mistakes nothing would stop the fit from claiming certainty.
     floor = 1.0 if mistakes < FEWEST_MISTAKES else 0.0
     project.temperature = max(fit_temperature(p, y), floor)
-    surprise = nll(apply_temperature(p, project.temperature), y)
-    project.card["figures"]["valid negative log-likelihood"] = surprise
-    release_memory()
+    p = apply_temperature(p, project.temperature)
+    project.card["figures"]["valid negative log-likelihood"] = nll(p, y)
+    project.card["certain"] = float(np.quantile(p.max(axis=1), UNSURE))
     return project
 
 
@@ -174,7 +202,7 @@ def train_project(
     task: ImageTask | TextTask,
     plan: Plan,
     *,
-    inputs: Inputs | None = None,
+    inputs: dict[str, Inputs] | None = None,
     start: Project | None = None,
     seed: int = 0,
 ) -> Project:
@@ -182,7 +210,8 @@ def train_project(
 
     The weights at the start, at the end and halfway between are judged on valid; the
     middle is often better than both. The frozen one stays where the best of the others
-    gains less than its standard error. The test part is not looked at.
+    gains less than its standard error; then nothing is left to choose, and its head is
+    fitted once more, on train and valid. The test part is not looked at.
 
     Parameters
     ----------
@@ -202,9 +231,9 @@ def train_project(
     """
     inputs = inputs or read_inputs(task, plan)
     best = start or repurpose(task, plan, inputs, seed=seed)
-    if plan.method == "frozen":
-        return best
     frozen = best
+    if plan.method == "frozen":
+        return _refit(frozen, inputs, seed)
     first = snapshot(best.network.cpu())
     network = freeze_batch_norm(deepcopy(best.network))
     _quieten(network)
@@ -217,14 +246,36 @@ def train_project(
         _calibrate(rival, inputs["valid"])
         if _surprise(rival) < _surprise(best):
             best = replace(rival, network=deepcopy(network))
-    return best if _surely_better(best, frozen, inputs["valid"]) else frozen
+    if _surely_better(best, frozen, inputs["valid"]):
+        return best
+    return _refit(frozen, inputs, seed)
 
 
-def _surely_better(
-    project: Project, other: Project, valid: tuple[Tensor, Tensor]
-) -> bool:
+def _refit(frozen: Project, inputs: dict[str, Inputs], seed: int) -> Project:
+    """Fit a new head on train and valid; cross-validation gives the temperature."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import cross_val_predict
+
+    parts = [inputs[k] for k in ("train", "valid")]
+    features = np.concatenate([part.features for part in parts])
+    y = np.concatenate([part.y.numpy() for part in parts])
+    head = fit_head(features, y, seed=seed)
+    p = cross_val_predict(
+        LogisticRegression(C=head.C, max_iter=1000),
+        _standardize(features)[0],
+        y,
+        cv=_folds(y, seed),
+        method="predict_proba",
+    )
+    network = replace_head(deepcopy(frozen.network), len(frozen.class_names), like=head)
+    project = replace(frozen, network=network, card=deepcopy(frozen.card))
+    project.card["method"]["head"] = "fitted on train and valid"
+    return _set_temperature(project, p, y)
+
+
+def _surely_better(project: Project, other: Project, valid: Inputs) -> bool:
     """Tell whether the gain on valid exceeds its standard error (Breiman 1984)."""
-    x, y = valid[0], valid[1].numpy()
+    x, y = valid.x, valid.y.numpy()
     chances = [made.probabilities(x)[range(len(y)), y] for made in (project, other)]
     gain = np.diff(np.log(np.clip(chances[::-1], 1e-12, 1)), axis=0)[0]
     return bool(gain.mean() > gain.std(ddof=1) / np.sqrt(len(y)))
@@ -253,7 +304,7 @@ def _blend(
 
 
 def train_from_scratch(
-    task: ImageTask | TextTask, plan: Plan, inputs: Inputs, *, seed: int = 0
+    task: ImageTask | TextTask, plan: Plan, inputs: dict[str, Inputs], *, seed: int = 0
 ) -> Project:
     """Train the control: the same network and steps, random weights at the start."""
     project = new_project(task, plan, pretrained=False, seed=seed)
@@ -264,14 +315,14 @@ def train_from_scratch(
 
 def _train(
     network: nn.Module,
-    data: tuple[Tensor, Tensor],
+    data: Inputs,
     plan: Plan,
     lr: float,
     body_factor: float,
     seed: int,
 ) -> None:
     """Take the plan's steps: several passes, or one over a part of the examples."""
-    (x, y), wanted = data, plan.steps * plan.batch_size
+    x, y, wanted = data.x, data.y, plan.steps * plan.batch_size
     rows = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
     rows = rows[:wanted]
     seed_everything(seed)  # of augmentation and dropout

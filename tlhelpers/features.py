@@ -11,8 +11,15 @@ from zipfile import BadZipFile
 import numpy as np
 
 from .errors import CourseError
-from .session import autocast, default_device, fast_precision, progress
+from .session import (
+    autocast,
+    default_device,
+    fast_precision,
+    progress,
+    release_memory,
+)
 from .surgery import get_layer, head_name
+from .texts import by_length
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -37,6 +44,8 @@ def extract_features(
     source : SourceModel or nn.Module
         A bare network takes ``x`` as it is.
     x : Tensor, shape (n, 3, size, size), uint8
+        Or texts, shape (n, longest), int64: short and long ones are read apart, which
+        saves padding.
     layer : name, names or None
         Exact layer names; their features stand side by side, in this order. None:
         what the head sees, the input of the last linear layer.
@@ -59,13 +68,13 @@ def extract_features(
     model, device = getattr(source, "model", source), default_device()
     normalize = getattr(source, "normalize", lambda batch: batch)
     kept: dict[str, Tensor] = {}
-    hooks = _listen(model, layer, kept)
+    hooks, order = _listen(model, layer, kept), by_length(x)
     rows = []
     model.to(device).eval()
     try:
         with torch.inference_mode(), autocast(device):
-            for batch in progress(x.split(batch_size), "features"):
-                model(normalize(batch.to(device)))
+            for part in progress(order.split(batch_size), "features"):
+                model(normalize(x[part].to(device)))
                 rows.append(torch.cat([kept[n] for n in hooks], dim=1))
                 kept.clear()
     except KeyError as error:
@@ -75,7 +84,8 @@ def extract_features(
     finally:
         for hook in hooks.values():
             hook.remove()
-    return torch.cat(rows).numpy()
+    release_memory()
+    return torch.cat(rows)[order.argsort()].numpy()
 
 
 def _listen(model: nn.Module, layer: Any, kept: dict[str, Tensor]) -> dict[str, Any]:

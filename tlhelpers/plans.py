@@ -18,7 +18,6 @@ from .projects import (
     answer,
     compute_features,
     encode_examples,
-    release_memory,
     with_new_head,
 )
 from .repurposers import LogisticRepurposer
@@ -336,7 +335,7 @@ def _offer(task: Task, source: str, size: int, recipe: Recipe, limit: float) -> 
     # Frozen, halfway and tuned are tried on valid; project, frozen one and control
     # are judged on test.
     once = sum(n.values()) * pace.read + 3 * n["test"] * pace.answer
-    once += (n["train"] + 3 * n["valid"]) * pace.forward
+    once += (sum(n.values()) + 3 * n["valid"]) * pace.forward
     step = pace.learn * recipe.batch_size
     most = max(FEW_STEPS, recipe.passes[1] * n["train"] // recipe.batch_size)
     # The control from scratch gets as many steps: each is paid twice.
@@ -398,7 +397,6 @@ def measure_pace(task: Task, source: str, size: int, batch_size: int) -> Pace:
     )
     freeze_batch_norm(made.network)
     times = [read, *map(_seconds, work)]
-    release_memory()
     return Pace(*(t / len(split) for t in times))
 
 

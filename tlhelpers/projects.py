@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
-import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,10 +17,11 @@ from .bert import Bert, BertClassifier, load_bert
 from .errors import CourseError
 from .export import export_onnx
 from .features import extract_features
-from .session import default_device, file_sha256
+from .session import default_device, file_sha256, release_memory
 from .sources import BUNDLED, load_source
 from .surgery import replace_head
 from .tasks import to_tensor
+from .texts import by_length
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -442,11 +441,8 @@ def _page(value: Any) -> str:
 
 
 def compute_features(network: nn.Module, x: Tensor) -> np.ndarray:
-    """Return what the head sees, shape (n, n_features), float32, in the order of x."""
-    order = by_length(x)
-    features = extract_features(network, x[order], batch_size=AT_A_TIME)
-    release_memory()
-    return features[order.argsort().numpy()]
+    """Return what the head sees, shape (n, n_features), float32."""
+    return extract_features(network, x, batch_size=AT_A_TIME)
 
 
 def answer(network: nn.Module, x: Tensor) -> Tensor:
@@ -460,22 +456,3 @@ def answer(network: nn.Module, x: Tensor) -> Tensor:
         parts = [network(x[i].to(device)).cpu() for i in order.split(AT_A_TIME)]
     release_memory()
     return torch.cat(parts)[order.argsort()]
-
-
-def release_memory() -> None:
-    """Give freed memory back to the system, where the C library would keep it.
-
-    After training on a CPU that is a few hundred megabytes, and small machines have
-    two gigabytes.
-    """
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
-        if trim is not None:
-            trim(0)
-
-
-def by_length(x: Tensor) -> Tensor:
-    """Order texts by length, which saves padding; pictures stay in their order."""
-    if x.ndim == 2:
-        return (x != 0).sum(dim=1).argsort(stable=True)
-    return torch.arange(len(x))

@@ -10,12 +10,15 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from .errors import CourseError
 from .tasks import MIN_PER_CLASS, Task, check_splits, stratified_split
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ENCODINGS = ("utf-8-sig", "cp1252", "latin-1")
 MAX_CLASSES = 50
@@ -238,3 +241,28 @@ def _class_names(file: Path, label: str, labels: list[str]) -> tuple[str, ...]:
             f"Each class needs at least {MIN_PER_CLASS}, better 30.",
         )
     return tuple(names)
+
+
+def by_length(x: Tensor) -> Tensor:
+    """Order texts by length, which saves padding; anything else keeps its order.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n, ...)
+        Texts are rows of the numbers of their pieces, int64, 0 where a text has ended.
+
+    Returns
+    -------
+    Tensor, shape (n,), int64
+        Row numbers.
+    """
+    import torch
+
+    if is_pieces(x):
+        return (x != 0).sum(dim=1).argsort(stable=True)
+    return torch.arange(len(x))
+
+
+def is_pieces(x: Tensor) -> bool:
+    """Tell rows of the numbers of pieces from pictures and features."""
+    return x.ndim == 2 and not (x.is_floating_point() or x.is_complex())

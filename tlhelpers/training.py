@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import CourseError
-from .session import autocast, default_device, fast_precision, progress
+from .session import (
+    autocast,
+    default_device,
+    fast_precision,
+    progress,
+    release_memory,
+)
 from .surgery import get_layer, head_name, train_unfrozen
+from .texts import by_length, is_pieces
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -119,6 +126,7 @@ def fit(
     optimizer.zero_grad()
     optimizer.state.clear()
     optimizer.param_groups.clear()
+    release_memory()
     return losses
 
 
@@ -175,7 +183,7 @@ def predict_logits(
     """Return the logits, shape (n, n_classes), float32, on the CPU, in x's order."""
     import torch
 
-    device, order = default_device(), _by_length(x)
+    device, order = default_device(), by_length(x)
     model.to(device).eval()
     rows = []
     with torch.inference_mode(), autocast(device):
@@ -183,21 +191,8 @@ def predict_logits(
             batch = x[part].to(device)
             logits = model(transform(batch) if transform else batch)
             rows.append(logits.float().cpu())
+    release_memory()
     return torch.cat(rows)[order.argsort()]
-
-
-def _is_text(x: Tensor) -> bool:
-    """Tell rows of token numbers, 0 at the end, from pictures and features."""
-    return x.ndim == 2 and not (x.is_floating_point() or x.is_complex())
-
-
-def _by_length(x: Tensor) -> Tensor:
-    """Order texts by length; anything that is no text keeps its order."""
-    import torch
-
-    if _is_text(x):
-        return (x != 0).sum(dim=1).argsort(stable=True)
-    return torch.arange(len(x))
 
 
 def evaluate(
@@ -259,9 +254,9 @@ class _Rows:
         order = torch.randperm(len(self.x), generator=self.generator)
         # Neighbours in length are sought among eight batches, so that chance still
         # decides who meets whom.
-        pools = [p[_by_length(self.x[p])] for p in order.split(8 * self.batch_size)]
+        pools = [p[by_length(self.x[p])] for p in order.split(8 * self.batch_size)]
         parts = [part for pool in pools for part in pool.split(self.batch_size)]
-        if _is_text(self.x):
+        if is_pieces(self.x):
             shuffled = torch.randperm(len(parts), generator=self.generator)
             parts = [parts[i] for i in shuffled]
         return ((self.x[i], self.y[i]) for i in parts)

@@ -30,16 +30,16 @@ def measure(path: str, seed: int, budget: str) -> tuple[tl.Plan, str, dict[str, 
     start = tl.repurpose(task, plan, inputs, seed=seed)
     project = tl.train_project(task, plan, inputs=inputs, start=start, seed=seed)
     scratch = tl.train_from_scratch(task, plan, inputs, seed=seed)
-    x, y = inputs["test"][0], inputs["test"][1].numpy()
+    x, y = inputs["test"].x, inputs["test"].y.numpy()
     said = {"ours": project, "frozen, C chosen": start, "scratch": scratch}
     judged = {name: tl.judge(p.probabilities(x), y) for name, p in said.items()}
     scores = {name: row["accuracy"] for name, row in judged.items()}
     scores["seconds"] = time.perf_counter() - since
     scores["balanced"] = judged["ours"]["balanced accuracy"]
     scores["ECE"] = judged["ours"]["ECE"]
-    features = [tl.extract_features(start.network, inputs[k][0]) for k in inputs]
-    head = tl.LogisticRepurposer().fit(features[0], inputs["train"][1].numpy())
-    scores["plain logistic"] = head.score(features[2], y)
+    train, test = inputs["train"], inputs["test"]
+    head = tl.LogisticRepurposer().fit(train.features, train.y.numpy())
+    scores["plain logistic"] = head.score(test.features, y)
     return plan, project.card["method"]["kept"], scores
 
 
