@@ -19,7 +19,8 @@ lab: $(SETUP)           ## open the first notebook in JupyterLab
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
 
 test: $(TESTS)          ## the tests, offline, CPU
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not small"
+	$(BIN)/python -m pytest -m small -n 2 --dist loadgroup
 
 test-gpu: $(TESTS)      ## every notebook on CUDA; fails where no GPU was used
 	$(BIN)/python -m pytest -m gpu tests/test_gpu.py --require-gpu

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
@@ -10,6 +11,10 @@ import pytest
 from PIL import Image, ImageDraw
 
 SHARED = Path(__file__).parents[2] / "shared" / "real"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Threads of two processes on the same cores would wait for one another.
+    for library in ("OMP", "OPENBLAS"):
+        os.environ[f"{library}_NUM_THREADS"] = "1"
 LOOPBACK = ("127.", "::1", "localhost")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from conftest import draw
+from PIL import Image
 
 import tlhelpers as tl
 
@@ -56,6 +57,20 @@ def test_smaller_and_compressed_copies_are_found_and_nothing_else(pictures):
     assert (pairs["similarity"] >= 0.98).all()
 
 
+def test_scaled_copies_of_fine_texture_are_found(tmp_path):
+    for i, side in enumerate([64] * 6 + [51] * 3):
+        noise = np.random.default_rng(i % 6).integers(0, 256, (64, 64), dtype=np.uint8)
+        Image.fromarray(noise).resize((side, side)).save(tmp_path / f"{i}.png")
+    files = sorted(tmp_path.glob("*"))
+    parts = [
+        tl.ImageSplit(tuple(files[i : i + 3]), np.array([0, 1, 0])) for i in (0, 3, 6)
+    ]
+    pairs = tl.near_duplicates(tl.ImageTask("noise", ("a", "b"), *parts))
+    assert set(pairs["split"]) == {"train"} and set(pairs["other split"]) == {"test"}
+    assert sorted(pairs["row"]) == [0, 1, 2]
+    assert (pairs["row"] == pairs["other row"]).all()
+
+
 def test_leaks_leave_train_and_valid_and_test_stays(pictures):
     clean = tl.drop_leaks(pictures, tl.near_duplicates(pictures))
     assert clean.train.paths == pictures.train.paths[1:]
@@ -65,8 +80,6 @@ def test_leaks_leave_train_and_valid_and_test_stays(pictures):
 
 
 def test_flat_pictures_are_not_all_the_same(tmp_path):
-    from PIL import Image
-
     for i in range(4):
         Image.new("RGB", (32, 32), (60 * i, 0, 0)).save(tmp_path / f"{i}.png")
     split = tl.ImageSplit(tuple(sorted(tmp_path.glob("*"))), np.array([0, 1, 0, 1]))

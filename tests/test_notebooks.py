@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import os
 import re
@@ -26,6 +27,15 @@ from notebook_tools import (
 from tlhelpers.session import REPORT_VARIABLE, SMOKE_VARIABLE, Range, read_study
 
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+
+
+def in_small(paths):
+    """Give each notebook's small runs to one process, two processes at a time."""
+    return pytest.mark.parametrize(
+        "path",
+        [pytest.param(p, marks=pytest.mark.xdist_group(p.name[:2])) for p in paths],
+        ids=lambda p: p.stem,
+    )
 
 
 def cells(path, kind=None):
@@ -166,24 +176,29 @@ def test_runs_as_a_learner_would_and_its_claims_hold(path, tmp_path, monkeypatch
 
 
 @pytest.fixture(scope="session")
-def small_run(tmp_path_factory):
-    """Run all notebooks in small with nbval: its process, and claim → holds."""
-    report = tmp_path_factory.mktemp("nbval") / "report.jsonl"
-    with pytest.MonkeyPatch.context() as patch:
-        cut_network(patch)
-        patch.setenv(SMOKE_VARIABLE, "1")
-        patch.setenv(REPORT_VARIABLE, str(report))
-        done = nbval(NOTEBOOKS)
-    lines = [json.loads(line) for line in report.read_text("utf-8").splitlines()]
-    return done, {x["text"]: x["holds"] for x in lines if x["kind"] == "claim"}
+def unbroken(tmp_path_factory):
+    """Run a notebook in small with nbval, once: its process, and claim → holds."""
+
+    @functools.cache
+    def run_once(path):
+        report = tmp_path_factory.mktemp("nbval") / "report.jsonl"
+        with pytest.MonkeyPatch.context() as patch:
+            cut_network(patch)
+            patch.setenv(SMOKE_VARIABLE, "1")
+            patch.setenv(REPORT_VARIABLE, str(report))
+            done = nbval([path])
+        lines = [json.loads(line) for line in report.read_text("utf-8").splitlines()]
+        return done, {x["text"]: x["holds"] for x in lines if x["kind"] == "claim"}
+
+    return run_once
 
 
-@pytest.mark.notebooks
-@pytest.mark.timeout(1800)
-def test_nbval_compares_the_deterministic_cells(small_run):
-    done, _ = small_run
+@pytest.mark.small
+@in_small(NOTEBOOKS)
+def test_nbval_compares_the_deterministic_cells(path, unbroken):
+    done, _ = unbroken(path)
     assert done.returncode == 0, done.stdout[-4000:]
-    assert f"{sum(len(cells(p, 'code')) for p in NOTEBOOKS)} passed" in done.stdout
+    assert f"{len(cells(path, 'code'))} passed" in done.stdout
 
 
 @each
@@ -192,8 +207,8 @@ def test_some_cells_are_marked_for_comparison(path):
     assert tags.count("nbval-check-output") >= 3
 
 
-@pytest.mark.notebooks
-@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda p: p.stem)
+@pytest.mark.small
+@in_small(SOLUTIONS)
 def test_solutions_pass_every_check(path, tmp_path, monkeypatch):
     entry = run(monkeypatch, path, tmp_path, smoke=True)
     assert entry["error"] == ""
@@ -326,14 +341,16 @@ SABOTAGE = [
 ]
 
 
-@pytest.mark.notebooks
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize(("number", "claim", "old", "new"), SABOTAGE)
+@pytest.mark.small
+@pytest.mark.parametrize(
+    ("number", "claim", "old", "new"),
+    [pytest.param(*row, marks=pytest.mark.xdist_group(row[0])) for row in SABOTAGE],
+)
 def test_broken_lesson_breaks_its_claim(
-    number, claim, old, new, tmp_path, monkeypatch, small_run
+    number, claim, old, new, tmp_path, monkeypatch, unbroken
 ):
-    assert small_run[1][claim], "the claim must hold in the unbroken small run"
     path = next(p for p in NOTEBOOKS if p.name.startswith(number))
+    assert unbroken(path)[1][claim], "the claim must hold in the unbroken small run"
     broken = broken_copy(path, tmp_path, old, new, claim)
     entry = run(monkeypatch, broken, tmp_path / "out", smoke=True)
     assert entry["error"] == ""

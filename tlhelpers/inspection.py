@@ -224,7 +224,9 @@ def _thumbnail(path: Any) -> np.ndarray:
 
     from .tasks import read_image
 
-    small = read_image(path).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
+    grey = read_image(path).convert("L")
+    # Averages over boxes would change with the size wherever there is fine texture.
+    small = grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
     v = np.asarray(small, np.float32).ravel()
     v = v - v.mean()
     length = float(np.linalg.norm(v))
