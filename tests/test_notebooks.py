@@ -333,6 +333,18 @@ SABOTAGE = [
         '("biased", coin(len(y[::2])))',
     ),
     (
+        "09",
+        "most scores order the frozen bodies better than chance would",
+        "tl.rank_agreement(v[:",
+        "tl.rank_agreement(-v[:",
+    ),
+    (
+        "09",
+        "a score's first choice can cost ten points; its first three hold a good one",
+        "np.argsort(-v)",
+        "np.argsort(v)",
+    ),
+    (
         "10",
         "copies in train flatter the score, and near-duplicates give them away",
         "tl.drop_leaks(leaky, found)",

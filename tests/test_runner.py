@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import nbformat
+import psutil
 import pytest
 from notebook_tools import ROOT, cut_network
 
@@ -53,6 +55,28 @@ def course(tmp_path, monkeypatch):
 
 def results(folder):
     return json.loads((folder / "results.json").read_text(encoding="utf-8"))
+
+
+def test_what_large_processes_share_is_counted_once():
+    mb = 2**20
+
+    class Process:
+        def __init__(self, rss, pss=None, ended=False):
+            self.rss, self.pss, self.ended = rss * mb, pss, ended
+
+        def memory_info(self):
+            if self.ended:
+                raise psutil.NoSuchProcess(1)
+            return SimpleNamespace(rss=self.rss)
+
+        def memory_full_info(self):
+            assert self.pss is not None, "asked although it shares nothing"
+            return SimpleNamespace(pss=self.pss * mb)
+
+    kernel, helper, gone = Process(700, 600), Process(50), Process(1, ended=True)
+    assert runner._in_use([Process(700), helper, gone]) == 750 * mb
+    assert runner._in_use([kernel, helper, Process(800, 650)]) == 1300 * mb
+    assert runner._in_use([]) == 0
 
 
 def test_results_hold_metrics_claims_time_and_memory(course, capsys):

@@ -84,8 +84,10 @@ def extract_features(
     finally:
         for hook in hooks.values():
             hook.remove()
+    features = torch.cat(rows)[order.argsort()].numpy()
+    rows.clear()
     release_memory()
-    return torch.cat(rows)[order.argsort()].numpy()
+    return features
 
 
 def _listen(model: nn.Module, layer: Any, kept: dict[str, Tensor]) -> dict[str, Any]:
