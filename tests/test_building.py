@@ -122,10 +122,10 @@ def test_the_best_on_valid_is_kept_and_the_start_is_left_alone(
 
     def calibrate(project, valid):
         real(project, valid)
-        project.card["figures"]["valid negative log-likelihood"] = next(order)
+        project.card["figures"]["held-out negative log-likelihood"] = next(order)
         return project
 
-    start.card["figures"]["valid negative log-likelihood"] = 0.6
+    start.card["figures"]["held-out negative log-likelihood"] = 0.6
     monkeypatch.setattr(building, "_calibrate", calibrate)
     monkeypatch.setattr(building, "_surely_better", lambda *_: True)
     unseen = {k: v for k, v in inputs.items() if k != "test"}

@@ -174,12 +174,12 @@ def test_the_size_whose_features_predict_best_is_chosen(tiny_images, monkeypatch
     task = tl.read_data(tiny_images)
     seen = []
 
-    def features(network, x):
+    def features(network, x, batch_size):
         seen.append(tuple(x.shape[2:]))
         colour = x.float().mean(dim=(2, 3)).numpy()
         return colour if x.shape[2] == 32 else np.zeros_like(colour)
 
-    monkeypatch.setattr(plans, "compute_features", features)
+    monkeypatch.setattr(plans, "extract_features", features)
     offers = [Offer(size, 1.0, 1.0, 10) for size in (64, 32)]
     assert plans._best(task, "small_resnet", offers).size == 32
     assert seen == [(64, 64), (32, 32)]

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from .errors import CourseError
+from .features import extract_features
 from .plans import Plan
 from .projects import (
     AT_A_TIME,
     Project,
-    compute_features,
     encode_examples,
     with_new_head,
 )
@@ -73,7 +73,8 @@ def read_inputs(task: ImageTask | TextTask, plan: Plan) -> dict[str, Inputs]:
         else:
             x = encode_examples(split.texts, plan.kind, plan.size, made.tokenizer)
             y = torch.as_tensor(split.labels)
-        inputs[part] = Inputs(x, y, compute_features(made.network, x))
+        features = extract_features(made.network, x, batch_size=AT_A_TIME)
+        inputs[part] = Inputs(x, y, features)
     return inputs
 
 
@@ -193,7 +194,7 @@ def _set_temperature(project: Project, p: np.ndarray, y: np.ndarray) -> Project:
     floor = 1.0 if mistakes < FEWEST_MISTAKES else 0.0
     project.temperature = max(fit_temperature(p, y), floor)
     p = apply_temperature(p, project.temperature)
-    project.card["figures"]["valid negative log-likelihood"] = nll(p, y)
+    project.card["figures"]["held-out negative log-likelihood"] = nll(p, y)
     project.card["certain"] = float(np.quantile(p.max(axis=1), UNSURE))
     return project
 
@@ -290,7 +291,7 @@ def _quieten(network: nn.Module) -> None:
 
 
 def _surprise(project: Project) -> float:
-    return project.card["figures"]["valid negative log-likelihood"]
+    return project.card["figures"]["held-out negative log-likelihood"]
 
 
 def _blend(

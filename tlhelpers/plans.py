@@ -14,9 +14,10 @@ import numpy as np
 from .bert import LONGEST
 from .datasets import load_flowers, load_reviews
 from .errors import CourseError
+from .features import extract_features
 from .projects import (
+    AT_A_TIME,
     answer,
-    compute_features,
     encode_examples,
     with_new_head,
 )
@@ -358,7 +359,7 @@ def _best(task: Task, source: str, offers: list[Offer]) -> Offer:
         small = torch.nn.functional.interpolate(
             x.float(), offer.size, mode="bilinear", antialias=True
         )
-        features = compute_features(network, small)
+        features = extract_features(network, small, batch_size=AT_A_TIME)
         head = LogisticRepurposer(C=0.1)
         folds = max(2, min(5, n))
         scoring = "neg_log_loss"
@@ -391,7 +392,7 @@ def measure_pace(task: Task, source: str, size: int, batch_size: int) -> Pace:
     read = time.perf_counter() - since
     data = (x, torch.as_tensor(split.labels))
     work = (
-        lambda: compute_features(made.network, x),
+        lambda: extract_features(made.network, x, batch_size=AT_A_TIME),
         lambda: answer(made.network, x),
         lambda: fit(made.network, data, epochs=1, lr=1e-9, batch_size=batch_size),
     )

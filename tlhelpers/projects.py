@@ -16,7 +16,6 @@ from torch import nn
 from .bert import Bert, BertClassifier, load_bert
 from .errors import CourseError
 from .export import export_onnx
-from .features import extract_features
 from .session import default_device, file_sha256, release_memory
 from .sources import BUNDLED, load_source
 from .surgery import replace_head
@@ -438,11 +437,6 @@ def _page(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return "\n".join(f"- {v}" for v in value)
     return str(value)
-
-
-def compute_features(network: nn.Module, x: Tensor) -> np.ndarray:
-    """Return what the head sees, shape (n, n_features), float32."""
-    return extract_features(network, x, batch_size=AT_A_TIME)
 
 
 def answer(network: nn.Module, x: Tensor) -> Tensor:

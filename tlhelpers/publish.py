@@ -230,7 +230,8 @@ def _row(entry: dict[str, Any]) -> str:
     return (
         f'<tr><td><a href="{entry["name"]}.html">{entry["name"]}</a>'
         f"<td{css}>{html.escape(entry['status'])}<td>{entry['seconds']:.0f}"
-        f"<td>{entry['peak_rss_mb']} MB<td>{held} of {len(entry['claims'])} hold</tr>"
+        f"<td>{entry['peak_rss_mb']} MB"
+        f"<td>{held} of {len(entry['claims'])} hold</tr>"
     )
 
 

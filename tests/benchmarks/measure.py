@@ -60,7 +60,7 @@ def course_rows() -> list[str]:
         *cached,
         f"| whole course ({len(notebooks)} notebooks) | ≤ 20 minutes | {minutes:.1f} |",
         f"| longest notebook | ≤ 180 s | {longest:.0f} |",
-        f"| largest notebook | ≤ 2,000 MB | {peak} |",
+        f"| largest notebook (shared memory once) | ≤ 2,000 MB | {peak} |",
     ]
 
 
