@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+os.environ["TQDM_DISABLE"] = "1"
 SHARED = Path(__file__).parents[2] / "shared" / "real"
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Threads of two processes on the same cores would wait for one another.

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import nbformat
 
-from tlhelpers import runner
-from tlhelpers.session import SMOKE_VARIABLE
+from tlhelpers.course import run as runner
+from tlhelpers.course.session import SMOKE_VARIABLE
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))

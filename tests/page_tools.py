@@ -23,7 +23,7 @@ def picture_project():
     """A network of random weights that tells discs from squares, or so it says."""
     import torch
 
-    from tlhelpers.projects import PictureClassifier, Project
+    from tlhelpers.project.keep import PictureClassifier, Project
     from tlhelpers.sources import BUNDLED
 
     torch.manual_seed(0)
@@ -43,7 +43,7 @@ def text_project():
     from transformers import BertConfig, BertModel
 
     from tlhelpers.bert import BertClassifier, load_bert
-    from tlhelpers.projects import Project
+    from tlhelpers.project.keep import Project
 
     torch.manual_seed(0)
     tokenizer = load_bert().tokenizer

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 import tlhelpers as tl
-from tlhelpers import datasets, session
+from tlhelpers import datasets
+from tlhelpers import machine as session
 
 PETS = session.data_folder() / "pets"
 

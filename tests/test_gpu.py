@@ -6,7 +6,7 @@ import pytest
 import torch
 from notebook_tools import NOTEBOOKS, ROOT, nbval
 
-from tlhelpers import runner
+from tlhelpers.course import run as runner
 
 pytestmark = pytest.mark.gpu
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 import tlhelpers as tl
-from tlhelpers import language, session
+from tlhelpers import language
+from tlhelpers import machine as session
 from tlhelpers.language import LanguageModel
 
 TEXTS = [

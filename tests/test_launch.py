@@ -14,7 +14,7 @@ import nbformat
 import pytest
 from notebook_tools import NOTEBOOKS, ROOT
 
-from tlhelpers import publish
+from tlhelpers.course import publish
 
 
 @pytest.fixture

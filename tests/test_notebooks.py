@@ -24,7 +24,7 @@ from notebook_tools import (
     run,
 )
 
-from tlhelpers.session import REPORT_VARIABLE, SMOKE_VARIABLE, Range, read_study
+from tlhelpers.course.session import REPORT_VARIABLE, SMOKE_VARIABLE, Range, read_study
 
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 

@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 from sklearn.metrics import roc_auc_score
 
 import tlhelpers as tl
-from tlhelpers import session, sources
+from tlhelpers import machine as session
+from tlhelpers import sources
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

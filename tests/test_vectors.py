@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tlhelpers as tl
-from tlhelpers import session
+from tlhelpers import machine as session
 from tlhelpers.vectors import GLOVE, WordVectors
 
 #: Twenty common words, each with words that belong in its company.

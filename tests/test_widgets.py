@@ -13,7 +13,7 @@ import pytest
 from conftest import draw
 
 import tlhelpers as tl
-from tlhelpers import widgets
+from tlhelpers import plots as widgets
 
 
 @pytest.fixture(autouse=True)

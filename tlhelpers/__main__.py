@@ -1,5 +1,5 @@
 """``python -m tlhelpers`` is the command ``tlhelpers``."""
 
-from .cli import main
+from .course.cli import main
 
 raise SystemExit(main())

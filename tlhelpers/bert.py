@@ -14,7 +14,7 @@ import numpy as np
 from torch import nn
 
 from .errors import CourseError
-from .session import default_device, file_sha256, hub_reachable, seed_everything
+from .machine import default_device, file_sha256, hub_reachable, seed_everything
 from .surgery import freeze
 from .training import fit
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from .errors import CourseError
-from .session import REPAIR, check_file, data_folder, hub_reachable
-from .tasks import ImageSplit, ImageTask, stratified_split
-from .texts import PARTS, TextSplit, TextTask, from_csv
+from .machine import REPAIR, check_file, data_folder, hub_reachable
+from .own_data import from_csv
+from .tasks import PARTS, ImageSplit, ImageTask, TextSplit, TextTask, stratified_split
 
 
 def cache_folder() -> Path:

@@ -11,15 +11,9 @@ from zipfile import BadZipFile
 import numpy as np
 
 from .errors import CourseError
-from .session import (
-    autocast,
-    default_device,
-    fast_precision,
-    progress,
-    release_memory,
-)
+from .machine import autocast, default_device, fast_precision, progress, release_memory
 from .surgery import get_layer, head_name
-from .texts import by_length
+from .tasks import by_length
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import CourseError
-from .session import autocast, fast_precision, read_model_card, seed_everything
+from .machine import autocast, fast_precision, read_model_card, seed_everything
 from .surgery import replace_head, without_scaling
 
 if TYPE_CHECKING:

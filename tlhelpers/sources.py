@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import CourseError
-from .session import file_sha256, hub_reachable, read_model_card, seed_everything
+from .machine import file_sha256, hub_reachable, read_model_card, seed_everything
 
 if TYPE_CHECKING:
     import pandas as pd

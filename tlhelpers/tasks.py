@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 import numpy as np
+import pandas as pd
+import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
 
 from .errors import CourseError
-from .session import progress
+from .machine import progress
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from torch import Tensor
     from typing_extensions import Self
 
-PICTURE_SUFFIXES = frozenset(
-    ".jpg .jpeg .png .gif .bmp .tif .tiff .webp .ppm .pgm .jfif".split()
-)
+PARTS = ("train", "valid", "test")
+
 MAX_PIXELS = 60_000_000
-MIN_PER_CLASS = 5
 
 
 def read_image(path: str | Path | BinaryIO) -> Image.Image:
@@ -120,7 +117,6 @@ class ImageSplit(Sequence):
         x : Tensor, shape (n, 3, size, size), uint8, 0 … 255
         y : Tensor, shape (n,), int64
         """
-        import torch
 
         x = torch.empty(len(self), 3, size, size, dtype=torch.uint8)
         for i, path in enumerate(progress(self.paths, "reading pictures")):
@@ -130,7 +126,6 @@ class ImageSplit(Sequence):
 
 def to_tensor(image: Image.Image, size: int) -> Tensor:
     """Scale and centre-crop one picture: uint8, shape (3, size, size), 0 … 255."""
-    import torch
 
     fitted = ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
     return torch.from_numpy(np.array(fitted)).permute(2, 0, 1)
@@ -247,176 +242,6 @@ class ImageTask(Task):
         return pd.concat(columns, ignore_index=True)
 
 
-def from_folder(
-    folder: str | Path,
-    *,
-    seed: int = 0,
-    valid: float = 0.15,
-    test: float = 0.3,
-    limit: int = 1000,
-) -> ImageTask:
-    """Make a task of one's own pictures: one sub-folder per class.
-
-    Every file is opened once. Broken pictures are skipped and named, files that are
-    no pictures are passed over and counted, and of exact copies one is kept, because
-    a copy in the test split would make the score too good. Sub-folders named
-    ``train``, ``valid`` (or ``val``) and ``test`` are taken as the splits.
-
-    Parameters
-    ----------
-    folder : path
-        Holds one sub-folder per class; its name is the class name.
-    seed : int
-        Seed of the split.
-    valid, test : float
-        Share of each class to tune on and to judge with, 0 … 1.
-    limit : int
-        At most so many pictures of each folder, chosen at random, so that a large
-        collection does not take hours on a laptop.
-
-    Raises
-    ------
-    CourseError
-        If the folder is missing or empty, or has fewer than two classes, or a class
-        has fewer than five readable pictures.
-    """
-    root = Path(folder).expanduser()
-    _check_folder(root)
-    found = _scan(root, limit, seed)
-    names = tuple(sorted(found.tried))
-    _check_classes(root, names, found)
-    paths = tuple(path for path, _ in found.rows)
-    labels = np.array([names.index(name) for _, name in found.rows], dtype=np.int64)
-    everything = ImageSplit(paths, labels)
-    part = _given_splits(root, paths, labels, seed)
-    if part is None:
-        found.split_anew = _names_splits(root, paths)
-        part = stratified_split(labels, seed=seed, valid=valid, test=test)
-    splits = {k: everything.take(np.flatnonzero(part == k)) for k in _PARTS}
-    check_splits(names, splits, "picture")
-    card = {"title": f"pictures in {root.name}", "remarks": found.remarks()}
-    return ImageTask(root.name, names, **splits, card=card)
-
-
-_PARTS = ("train", "valid", "test")
-_PART_NAMES = {"train": "train", "valid": "valid", "val": "valid", "test": "test"}
-_LAYOUT = "Make one sub-folder per class and put its pictures into it."
-
-
-@dataclass
-class _Found:
-    """What a walk through a folder of pictures came upon."""
-
-    rows: list[tuple[Path, str]] = field(default_factory=list)
-    tried: set[str] = field(default_factory=set)
-    broken: list[str] = field(default_factory=list)
-    passed_over: int = 0
-    copies: int = 0
-    limited: list[str] = field(default_factory=list)
-    split_anew: bool = False
-
-    def remarks(self) -> list[str]:
-        out = []
-        if self.broken:
-            shown = "; ".join(self.broken[:5]) + ("; …" if len(self.broken) > 5 else "")
-            out.append(f"skipped {len(self.broken)} unreadable: {shown}")
-        if self.passed_over:
-            out.append(f"passed over {self.passed_over} files that are no pictures")
-        if self.copies:
-            out.append(f"left out {self.copies} exact copies")
-        if self.limited:
-            out.append(f"took at random {', '.join(self.limited)} files")
-        if self.split_anew:
-            out.append("split anew: the folders name no train and test split")
-        return out
-
-
-def _check_folder(root: Path) -> None:
-    if not root.exists():
-        raise CourseError(f"There is no folder {root}.", "Check the path in DATA.")
-    if not root.is_dir():
-        raise CourseError(f"{root} is a file, not a folder.", _LAYOUT)
-    if not any(root.iterdir()):
-        raise CourseError(f"The folder {root} is empty.", _LAYOUT)
-
-
-def _class_folders(root: Path) -> list[Path]:
-    folders = sorted(p for p in root.iterdir() if p.is_dir() and p.name[0] not in "._")
-    if folders and all(p.name.lower() in _PART_NAMES for p in folders):
-        return [c for p in folders for c in sorted(p.iterdir()) if c.is_dir()]
-    return folders
-
-
-def _scan(root: Path, limit: int, seed: int) -> _Found:
-    found, seen, files = _Found(), set(), []
-    for folder in _class_folders(root):
-        inside = [f for f in sorted(folder.rglob("*")) if f.name[0] != "."]
-        inside = [f for f in inside if f.is_file()]
-        if len(inside) > limit:
-            found.limited.append(f"{folder.name}: {limit} of {len(inside)}")
-            inside = random.Random(seed).sample(inside, limit)
-        files += [(f, folder.name) for f in sorted(inside)]
-    for path, name in progress(files, "checking pictures"):
-        if path.suffix.lower() not in PICTURE_SUFFIXES:
-            found.passed_over += 1
-            continue
-        found.tried.add(name)
-        digest = hashlib.sha256(path.read_bytes()).digest()
-        if digest in seen:
-            found.copies += 1
-            continue
-        try:
-            read_image(path)
-        except CourseError as error:
-            found.broken.append(f"{path.parent.name}/{path.name} {_inside(error)}")
-            continue
-        seen.add(digest)
-        found.rows.append((path, name))
-    return found
-
-
-def _inside(error: CourseError) -> str:
-    return "(" + error.problem.rpartition("(")[2].rstrip(".)") + ")"
-
-
-def _check_classes(root: Path, names: tuple[str, ...], found: _Found) -> None:
-    if len(names) < 2:
-        got = f"only one class, {names[0]!r}" if names else "no class with pictures"
-        raise CourseError(
-            f"{root} has {got}. {'; '.join(found.remarks())}".strip(),
-            "At least two classes are needed. " + _LAYOUT,
-        )
-    counts = {n: sum(name == n for _, name in found.rows) for n in names}
-    small = {n: k for n, k in counts.items() if k < MIN_PER_CLASS}
-    if small:
-        listed = ", ".join(f"{n!r} has {k}" for n, k in small.items())
-        raise CourseError(
-            f"Too few readable pictures: {listed}. {'; '.join(found.remarks())}",
-            f"Each class needs at least {MIN_PER_CLASS}, better 30.",
-        )
-
-
-def _first(root: Path, paths: tuple[Path, ...]) -> list[str]:
-    return [p.relative_to(root).parts[0].lower() for p in paths]
-
-
-def _names_splits(root: Path, paths: tuple[Path, ...]) -> bool:
-    return set(_first(root, paths)) <= set(_PART_NAMES)
-
-
-def _given_splits(
-    root: Path, paths: tuple[Path, ...], labels: np.ndarray, seed: int
-) -> np.ndarray | None:
-    """Return the splits that the folders name, or None where they name none."""
-    if not _names_splits(root, paths):
-        return None
-    part = np.array([_PART_NAMES[f] for f in _first(root, paths)], dtype=object)
-    if set(part) == {"train", "test"}:
-        rows = np.flatnonzero(part == "train")
-        part[rows] = stratified_split(labels[rows], seed=seed, valid=0.2, test=0.0)
-    return part if set(part) == set(_PARTS) else None
-
-
 def stratified_split(
     labels: np.ndarray, *, seed: int, valid: float, test: float
 ) -> np.ndarray:
@@ -440,3 +265,60 @@ def check_splits(names: tuple[str, ...], splits: dict[str, Any], kind: str) -> N
                 f"The split {key!r} has no {kind} of {', '.join(map(repr, empty))}.",
                 f"Put {kind}s of every class into it, or leave the splitting to us.",
             )
+
+
+@dataclass(frozen=True)
+class TextSplit(Sequence):
+    """Texts and labels; ``split[i]`` is a pair ``(str, int)``.
+
+    Attributes
+    ----------
+    texts : tuple of str, length n
+    labels : ndarray, shape (n,), int64
+        Class numbers, 0 … n_classes - 1; -1 where there is no label.
+    """
+
+    texts: tuple[str, ...]
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __getitem__(self, i: int) -> tuple[str, int]:  # type: ignore[override]
+        return self.texts[i], int(self.labels[i])
+
+    def take(self, rows: Sequence[int] | np.ndarray) -> TextSplit:
+        """Return the split with these rows only, in this order."""
+        rows = np.asarray(rows, dtype=int)
+        return TextSplit(tuple(self.texts[i] for i in rows), self.labels[rows])
+
+
+@dataclass(frozen=True)
+class TextTask(Task):
+    """A text task; its splits are :class:`TextSplit`."""
+
+    KIND: ClassVar[str] = "texts"
+
+
+def by_length(x: Tensor) -> Tensor:
+    """Order texts by length, which saves padding; anything else keeps its order.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n, ...)
+        Texts are rows of the numbers of their pieces, int64, 0 where a text has ended.
+
+    Returns
+    -------
+    Tensor, shape (n,), int64
+        Row numbers.
+    """
+
+    if is_pieces(x):
+        return (x != 0).sum(dim=1).argsort(stable=True)
+    return torch.arange(len(x))
+
+
+def is_pieces(x: Tensor) -> bool:
+    """Tell rows of the numbers of pieces from pictures and features."""
+    return x.ndim == 2 and not (x.is_floating_point() or x.is_complex())

@@ -8,15 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import CourseError
-from .session import (
-    autocast,
-    default_device,
-    fast_precision,
-    progress,
-    release_memory,
-)
+from .machine import autocast, default_device, fast_precision, progress, release_memory
 from .surgery import get_layer, head_name, train_unfrozen
-from .texts import by_length, is_pieces
+from .tasks import by_length, is_pieces
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

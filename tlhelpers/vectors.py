@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import CourseError
-from .session import read_model_card
+from .machine import read_model_card
 
 if TYPE_CHECKING:
     import pandas as pd

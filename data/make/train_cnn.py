@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from tqdm.auto import tqdm
 
-from tlhelpers.session import autocast, default_device, hardware, seed_everything
+from tlhelpers.machine import autocast, default_device, hardware, seed_everything
 from tlhelpers.sources import BUNDLED, SourceModel
 from tlhelpers.training import augment
 

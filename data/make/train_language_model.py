@@ -28,7 +28,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from tqdm.auto import tqdm
 
-from tlhelpers.session import (
+from tlhelpers.machine import (
     autocast,
     default_device,
     fast_precision,

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 import tlhelpers as tl
-from tlhelpers.building import Inputs, fit_head
+from tlhelpers.project.build import Inputs, fit_head
 
 
 def read(path: str, seed: int) -> tl.ImageTask:

@@ -128,7 +128,7 @@ def picture_page(browser, addresses):
 
 def expected(folder, example):
     """The most likely class and its probability, as the project itself says."""
-    from tlhelpers.projects import load_project
+    from tlhelpers.project.keep import load_project
 
     project = load_project(folder)
     p = project.predict_proba([example])[0]

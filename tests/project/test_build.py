@@ -8,8 +8,8 @@ import torch
 from scipy.stats import binomtest
 
 import tlhelpers as tl
-from tlhelpers import building
-from tlhelpers.plans import Plan
+from tlhelpers.project import build as building
+from tlhelpers.project.plan import Plan
 
 
 @pytest.fixture

@@ -20,10 +20,10 @@ from traitlets.config import Config
 from voila.app import Voila
 from voila.tornado.handler import TornadoVoilaHandler
 
-from .errors import CourseError
+from ..errors import CourseError
 
 ADDRESS = "127.0.0.1"
-PAGE = Path(__file__).parent / "page"
+PAGE = Path(__file__).parent / "style"
 #: A kernel holds most of a gigabyte: the one that was idle longest makes room.
 MAX_KERNELS = 4
 IDLE_SECONDS = 600

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import tlhelpers as tl
-from tlhelpers import plans
-from tlhelpers.plans import Offer, Pace
+from tlhelpers.project import plan as plans
+from tlhelpers.project.plan import Offer, Pace
 
 
 @pytest.fixture

@@ -1,14 +1,20 @@
-"""Distillation: train a small student to give the answers of a large teacher."""
+"""Small and fast models: distillation, ONNX, eight bits, latency."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, kl_div
 
 from .errors import CourseError
 from .training import fit
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
 
 
 def distillation_loss(
@@ -50,9 +56,6 @@ def distillation_loss(
     ------
     Hinton, Vinyals and Dean 2015.
     """
-    import torch
-    from torch.nn.functional import cross_entropy, kl_div
-
     _check(student, teacher, temperature, alpha)
     t = temperature
     says = (teacher.detach().float() / t).softmax(dim=1)
@@ -104,8 +107,6 @@ def distill(
     CourseError
         If the numbers of rows differ, or as in :func:`distillation_loss`.
     """
-    import torch
-
     says = torch.as_tensor(teacher_logits, dtype=torch.float32)
     names = torch.full((len(says),), -1) if labels is None else torch.as_tensor(labels)
     if not len(x) == len(says) == len(names):
@@ -140,3 +141,112 @@ def _check(student: Tensor, teacher: Tensor, temperature: float, alpha: float) -
             f"temperature {temperature}, alpha {alpha} are out of range.",
             "Give a temperature above 0 and an alpha between 0 and 1.",
         )
+
+
+def export_onnx(model: nn.Module, example: Tensor, path: str | Path) -> Path:
+    """Write a network of token numbers as ONNX, for any batch and any length.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Takes token numbers, shape (n, length), 0 as padding; gives logits.
+    example : Tensor, shape (2 or more, 3 or more), int64
+        A batch to try it with.
+    path : path ending in .onnx
+
+    Returns
+    -------
+    Path
+        The file; its input is "ids", its output "logits".
+
+    Raises
+    ------
+    CourseError
+        If the example is smaller, which would fix the sizes.
+    """
+    import onnx
+
+    if example.ndim != 2 or len(example) < 2 or example.shape[1] < 3:
+        raise CourseError(
+            f"An example of shape {tuple(example.shape)} is too small.",
+            "Give two texts or more, of three pieces or more.",
+        )
+    path = Path(path)
+    free = {0: torch.export.Dim("n"), 1: torch.export.Dim("length", min=3)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the exporter, about itself
+        program = torch.onnx.export(
+            model.cpu().eval(),
+            (example,),
+            input_names=["ids"],
+            output_names=["logits"],
+            dynamic_shapes=(free,),
+            dynamo=True,
+            verbose=False,
+        )
+    program.save(str(path))
+    # The exporter notes shapes that quantisation later finds contradictory.
+    graph = onnx.load(path)
+    del graph.graph.value_info[:]
+    onnx.save(graph, path)
+    return path
+
+
+def quantize_onnx(path: str | Path, target: str | Path) -> Path:
+    """Write a copy of an ONNX file whose weights have eight bits.
+
+    Dynamic quantisation: no data are needed; what flows through the network is
+    rounded as it comes.
+
+    Parameters
+    ----------
+    path, target : path
+
+    Returns
+    -------
+    Path
+        The new file, about a quarter as large.
+    """
+    import logging
+
+    from onnxruntime.quantization import quantize_dynamic
+
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # advice for networks of pictures
+    try:
+        quantize_dynamic(Path(path), Path(target))
+    finally:
+        logging.disable(before)
+    return Path(target)
+
+
+def run_onnx(path: str | Path) -> Callable[[Tensor], Tensor]:
+    """Load an ONNX file as a function from token numbers to logits, on the CPU."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(
+        str(path), providers=["CPUExecutionProvider"]
+    )
+    return lambda ids: torch.from_numpy(session.run(None, {"ids": ids.numpy()})[0])
+
+
+def latency(model: Any, batch: Tensor, *, repeats: int = 20) -> float:
+    """Return the milliseconds of one call on the CPU, fp32: the median of several.
+
+    Parameters
+    ----------
+    model : nn.Module or callable
+        Takes ``batch``.
+    batch : Tensor, shape (n, ...)
+    repeats : int
+        Calls, after three that are not counted.
+    """
+    if isinstance(model, torch.nn.Module):
+        model.cpu().eval()
+    times = []
+    with torch.inference_mode():
+        for _ in range(repeats + 3):
+            start = time.perf_counter()
+            model(batch)
+            times.append(time.perf_counter() - start)
+    return 1000 * float(np.median(times[3:]))

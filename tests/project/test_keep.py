@@ -16,7 +16,7 @@ from safetensors import safe_open
 from transformers import BertConfig, BertModel
 
 import tlhelpers as tl
-from tlhelpers import projects
+from tlhelpers.project import keep as projects
 
 TEXTS = ["A fine film.", "what a waste of an evening, and of money", "très bon 👍"]
 PICTURES = [draw(kind, i) for i, kind in enumerate(["disc", "square", "disc"])]

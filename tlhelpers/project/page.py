@@ -20,17 +20,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from .errors import CourseError
-from .widgets import read_upload
+from ..errors import CourseError
+from ..plots import read_upload
 
 if TYPE_CHECKING:
-    from .projects import Project
+    from .keep import Project
 
 #: More would be cut off anyway by networks, but only after minutes of counting words.
 MAX_CHARACTERS = 100_000
 THUMBNAIL = 480
 SHOWN_CLASSES = 5
-_STYLE = (Path(__file__).parent / "page" / "widget.css").read_text(encoding="utf-8")
+_STYLE = (Path(__file__).parent / "style" / "widget.css").read_text(encoding="utf-8")
 
 
 def explore_project(project: Project | str | Path) -> Any:
@@ -58,7 +58,7 @@ def explore_project(project: Project | str | Path) -> Any:
     import ipywidgets as w
 
     if isinstance(project, (str, Path)):
-        from .projects import load_project
+        from .keep import load_project
 
         project = load_project(project)
     note, answer = w.HTML(), w.HTML()
@@ -251,7 +251,7 @@ def serve(folder: str | Path, *, port: int = 0, open_browser: bool = False) -> N
 _LOADING = """
 import json, sys
 from tlhelpers.errors import CourseError
-from tlhelpers.projects import load_project
+from tlhelpers.project.keep import load_project
 try:
     print(json.dumps({"name": load_project(sys.argv[1]).name}))
 except CourseError as error:

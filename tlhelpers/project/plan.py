@@ -11,21 +11,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .bert import LONGEST
-from .datasets import load_flowers, load_reviews
-from .errors import CourseError
-from .features import extract_features
-from .projects import (
-    AT_A_TIME,
-    answer,
-    encode_examples,
-    with_new_head,
-)
-from .repurposers import LogisticRepurposer
-from .surgery import freeze_batch_norm
-from .tasks import ImageTask, Task, check_splits, from_folder
-from .texts import PARTS, TextTask, from_csv
-from .training import fit
+from ..bert import LONGEST
+from ..datasets import load_flowers, load_reviews
+from ..errors import CourseError
+from ..features import extract_features
+from ..heads import LogisticRepurposer
+from ..own_data import from_csv, from_folder
+from ..surgery import freeze_batch_norm
+from ..tasks import PARTS, ImageTask, Task, TextTask, check_splits
+from ..training import fit
+from .keep import AT_A_TIME, answer, encode_examples, with_new_head
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,8 @@ import psutil
 import pytest
 from notebook_tools import ROOT, cut_network
 
-from tlhelpers import cli, publish, runner
+from tlhelpers.course import cli, publish
+from tlhelpers.course import run as runner
 from tlhelpers.errors import CourseError
 
 FIGURE = """\

@@ -11,8 +11,8 @@ from typing import Any
 
 import nbformat
 
-from .errors import CourseError
-from .session import data_folder
+from ..errors import CourseError
+from ..machine import data_folder
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 REPOSITORY = re.compile(r'^Repository = "https://github\.com/([^"]+)"', re.M)

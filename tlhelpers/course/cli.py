@@ -8,9 +8,11 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import datasets, publish, runner
+from .. import datasets
+from ..errors import CourseError
+from . import publish
+from . import run as runner
 from .doctor import OK, check_machine
-from .errors import CourseError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -115,7 +117,7 @@ def _download(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from .app import serve
+    from ..project.page import serve
 
     serve(options.folder, port=options.port, open_browser=not options.no_browser)
     return 0

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from .errors import CourseError
-from .session import file_sha256
-from .transferability import cka, leep
+from ..errors import CourseError
+from ..machine import file_sha256
+from ..transferability import cka, leep
 
 Question = tuple[Callable[[Any], bool], str]
 
@@ -105,7 +105,7 @@ def _stands_still(network: Any) -> bool:
     """Train-mode pass after the network was frozen: do the statistics move?"""
     import torch
 
-    from .surgery import train_unfrozen
+    from ..surgery import train_unfrozen
 
     before = network.norm.running_mean.clone()
     train_unfrozen(network)(torch.randn(8, 3))

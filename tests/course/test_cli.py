@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tlhelpers import app, cli, doctor
+from tlhelpers.course import cli, doctor
+from tlhelpers.course.run import literal
 from tlhelpers.errors import CourseError
-from tlhelpers.runner import literal
+from tlhelpers.project import page as app
 
 
 @pytest.mark.parametrize(

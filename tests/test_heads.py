@@ -24,8 +24,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
 import tlhelpers as tl
-from tlhelpers import repurposers
-from tlhelpers.repurposers import BayesianLayer
+from tlhelpers import heads as repurposers
+from tlhelpers.heads import BayesianLayer
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),

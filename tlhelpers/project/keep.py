@@ -13,14 +13,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from .bert import Bert, BertClassifier, load_bert
-from .errors import CourseError
-from .export import export_onnx
-from .session import default_device, file_sha256, release_memory
-from .sources import BUNDLED, load_source
-from .surgery import replace_head
-from .tasks import to_tensor
-from .texts import by_length
+from ..bert import Bert, BertClassifier, load_bert
+from ..compression import export_onnx
+from ..errors import CourseError
+from ..machine import default_device, file_sha256, release_memory
+from ..sources import BUNDLED, load_source
+from ..surgery import replace_head
+from ..tasks import by_length, to_tensor
 
 if TYPE_CHECKING:
     from PIL import Image

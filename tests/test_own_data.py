@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tlhelpers as tl
-from tlhelpers.texts import TextSplit
+from tlhelpers.tasks import TextSplit
 
 WORDS = {"ham": "see you at the harbour", "spam": "win a harbour now"}
 

@@ -9,8 +9,9 @@ import sys
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
-from . import datasets, session, sources
-from .errors import CourseError
+from .. import datasets, sources
+from .. import machine as session
+from ..errors import CourseError
 
 OK, FAIL = "[OK]  ", "[FAIL]"
 Finding = tuple[bool, str, str]
@@ -107,7 +108,7 @@ def _data() -> list[Finding]:
 def _source() -> list[Finding]:
     import timm
 
-    from . import bert
+    from .. import bert
 
     found: list[Finding] = []
     for name, load in (

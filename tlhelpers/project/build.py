@@ -13,17 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .errors import CourseError
-from .features import extract_features
-from .plans import Plan
-from .projects import (
-    AT_A_TIME,
-    Project,
-    encode_examples,
-    with_new_head,
-)
-from .session import seed_everything
-from .surgery import (
+from ..errors import CourseError
+from ..features import extract_features
+from ..machine import seed_everything
+from ..surgery import (
     freeze_batch_norm,
     get_layer,
     head_name,
@@ -31,10 +24,11 @@ from .surgery import (
     snapshot,
     without_scaling,
 )
-from .tasks import ImageTask, Task
-from .texts import PARTS, TextTask
-from .training import augment, fit, predict_proba
-from .uncertainty import apply_temperature, ece, fit_temperature, nll
+from ..tasks import PARTS, ImageTask, Task, TextTask
+from ..training import augment, fit, predict_proba
+from ..uncertainty import apply_temperature, ece, fit_temperature, nll
+from .keep import AT_A_TIME, Project, encode_examples, with_new_head
+from .plan import Plan
 
 QUIET = 0.2
 FEWEST_MISTAKES = 5  # before the temperature may sharpen

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 import tlhelpers as tl
-from tlhelpers import session
+from tlhelpers import machine as session
 
 PACKAGE = Path(tl.__file__).parent
 FLOORS = [

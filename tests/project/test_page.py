@@ -23,7 +23,7 @@ from page_tools import picture_project, started, stop, wait_for
 from test_widgets import as_bytes, uploaded
 
 import tlhelpers as tl
-from tlhelpers import app
+from tlhelpers.project import page as app
 
 server = pytest.importorskip("tlhelpers.server", reason="voila is missing")
 pytestmark = pytest.mark.timeout(120)

@@ -16,8 +16,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from .errors import CourseError
-from .session import PROFILES, REPORT_VARIABLE, SMOKE_VARIABLE, data_folder
+from ..errors import CourseError
+from ..machine import data_folder
+from .session import PROFILES, REPORT_VARIABLE, SMOKE_VARIABLE
 
 VERSIONS = (
     "tlhelpers torch torchvision timm fastai scikit-learn numpy papermill".split()
@@ -199,7 +200,11 @@ def _run_one(path: Path, job: dict[str, Any], out: Path, count: str) -> dict[str
         report = Path(folder) / "report.jsonl"
         began = time.perf_counter()
         try:
-            with _quiet(), _variable(REPORT_VARIABLE, str(report)):
+            with (
+                _quiet(),
+                _variable(REPORT_VARIABLE, str(report)),
+                _variable("TQDM_DISABLE", "1"),
+            ):
                 papermill.execute_notebook(
                     str(path),
                     str(target),

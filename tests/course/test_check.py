@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import tlhelpers as tl
-from tlhelpers.checks import EXERCISES
+from tlhelpers.course.check import EXERCISES
 
 
 def groups(*, lr=0.002, body_factor=0.05, still=True, n_classes=2, frozen=False):

@@ -1,0 +1,1 @@
+"""The product of notebook 10: plan, build, keep, page."""
