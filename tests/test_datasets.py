@@ -1,4 +1,4 @@
-"""The bundled pets are whole; the public ones are read as their authors split them."""
+"""Bundled sets are whole; public ones are read as their authors split them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 import tlhelpers as tl
-from tlhelpers import datasets
-from tlhelpers import machine as session
+from tlhelpers import datasets, machine
 
-PETS = session.data_folder() / "pets"
+PETS = machine.data_folder() / "pets"
 
 
 def small_copy(folder):
@@ -110,15 +110,33 @@ def test_damaged_picture_is_named(copy, which):
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     with pytest.raises(tl.CourseError, match=f"{path.name} is damaged") as caught:
-        tl.load_pets(root=folder)
+        datasets.check_bundled(folder)
     assert "git checkout" in caught.value.next_step
+
+
+def test_whole_sets_pass_the_check(copy):
+    assert datasets.check_bundled(copy[0]) == 12
+    assert datasets.check_bundled(machine.data_folder() / "mail") == 2000
+
+
+def test_loading_reads_no_picture(copy, monkeypatch):
+    read = []
+    real = machine.file_sha256
+    monkeypatch.setattr(
+        machine, "file_sha256", lambda p: (read.append(p.name), real(p))[1]
+    )
+    tl.load_pets(root=copy[0])
+    assert read == ["manifest.csv"]
+    datasets.check_bundled(copy[0])
+    assert len(read) == 2 + 12
 
 
 def test_missing_picture_is_named(copy):
     folder, files = copy
     (folder / files[3]).unlink()
-    with pytest.raises(tl.CourseError, match=f"{files[3]} is missing"):
-        tl.load_pets(root=folder)
+    for look in (datasets.check_bundled, datasets.load_drawings):
+        with pytest.raises(tl.CourseError, match=f"{files[3]} is missing"):
+            look(folder)
 
 
 def test_edited_manifest_is_noticed(copy):
@@ -194,17 +212,11 @@ def test_full_pets_split_depends_on_the_seed(oxford):
 
 
 def test_full_pets_without_network_point_to_mini(tmp_path, network_attempts):
-    with pytest.raises(tl.CourseError, match="could not be downloaded") as caught:
+    with pytest.raises(tl.CourseError, match="Pet could not be fetched") as caught:
         tl.load_pets("full", root=tmp_path / "new" / "cache")
+    assert "1.6 GB" in caught.value.next_step
     assert 'PROFILE = "mini"' in caught.value.next_step
-    assert network_attempts
-
-
-def test_cache_folder_can_be_moved(monkeypatch, tmp_path):
-    monkeypatch.setenv("TLHELPERS_CACHE", str(tmp_path))
-    assert datasets.cache_folder() == tmp_path
-    monkeypatch.setenv("TLHELPERS_CACHE", "")
-    assert datasets.cache_folder().name == "tlhelpers"
+    assert network_attempts and "huggingface.co" not in network_attempts
 
 
 # --- Oxford 102 Flowers ----------------------------------------------------------
@@ -325,7 +337,7 @@ def test_missing_drawings_are_named(load, tmp_path):
 
 def test_damaged_mail_is_refused(tmp_path):
     folder = tmp_path / "mail"
-    shutil.copytree(session.data_folder() / "mail", folder)
+    shutil.copytree(machine.data_folder() / "mail", folder)
     assert len(tl.load_mail(root=folder).train) == 200
     with open(folder / "mail.csv", "a", encoding="utf-8") as file:
         file.write("one more,ham,train,x\n")
@@ -339,11 +351,11 @@ def enron(tmp_path, monkeypatch):
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(datasets, "hub_reachable", lambda: False)
-    monkeypatch.setattr(
-        datasets, "_ENRON_SIZES", {"train": 6, "valid": 3, "unlabelled": 5}
-    )
-    revision = datasets._ENRON["revision"]
+    monkeypatch.setattr(machine, "hub_reachable", lambda: False)
+    cards = machine.read_card(machine.data_folder() / "public.json")
+    cards["mail"]["per_class"] = {"train": 6, "valid": 3, "unlabelled": 5}
+    monkeypatch.setattr(machine, "public_card", cards.__getitem__)
+    revision = cards["mail"]["hub"]["revision"]
     folder = tmp_path / "datasets--SetFit--enron_spam"
     files = folder / "snapshots" / revision
     files.mkdir(parents=True)
@@ -389,7 +401,7 @@ def test_enron_is_split_by_class_and_hides_the_labels_of_the_rest(enron):
 
 
 def test_enron_out_of_reach_is_said(tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets, "hub_reachable", lambda: False)
+    monkeypatch.setattr(machine, "hub_reachable", lambda: False)
     with pytest.raises(tl.CourseError, match="Enron-Spam could not") as caught:
         tl.load_mail("full", root=tmp_path)
     assert "mini" in caught.value.next_step
@@ -445,6 +457,7 @@ def public_reviews(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "fastai.data.external.untar_data", lambda url, **_: tmp_path / where[url]
     )
+    return tmp_path
 
 
 def test_public_reviews_are_balanced_split_and_rightly_labelled(public_reviews):
@@ -473,3 +486,73 @@ def test_reviews_that_cannot_be_fetched_name_the_way_out(monkeypatch):
     monkeypatch.setattr("fastai.data.external.untar_data", refuse)
     with pytest.raises(tl.CourseError, match='films could.*\n.*PROFILE = "mini"'):
         tl.load_reviews("full")
+
+
+# --- the same examples as before, in the same order --------------------------------
+
+
+def drawn_by_hand(rows, per_class, seed):
+    """Draw as the first edition of the course did, row by row."""
+    order = np.random.default_rng(seed).permutation(len(rows))
+    left = {c: [i for i in order if rows[i][1] == c] for c in (0, 1)}
+    drawn = {}
+    for part, n in per_class.items():
+        drawn[part] = [rows[i] for c in left for i in left[c][:n]]
+        left = {c: left[c][n:] for c in left}
+    return drawn
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_drawing_is_the_one_written_out(seed):
+    rng = np.random.default_rng(5)
+    rows = [(f"text {i}", int(label)) for i, label in enumerate(rng.integers(0, 2, 60))]
+    per_class = {"train": 9, "valid": 2, "unlabelled": 7}
+    table = pd.DataFrame(rows, columns=["item", "label"])
+    mine = datasets._draw(table, per_class, seed).groupby("split")
+    for part, wanted in drawn_by_hand(rows, per_class, seed).items():
+        got = mine.get_group(part)
+        assert got["item"].tolist() == [text for text, _ in wanted]
+        hidden = [-1 if part == "unlabelled" else label for _, label in wanted]
+        assert got["label"].tolist() == hidden
+
+
+@pytest.mark.parametrize("name", ["pets", "flowers", "sketches", "cells"])
+def test_drawings_are_those_of_the_manifest_row_by_row(name):
+    folder = machine.data_folder() / name
+    task = datasets.load_drawings(folder)
+    with open(folder / "manifest.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for part in {row["split"] for row in rows}:
+        mine, split = [r for r in rows if r["split"] == part], getattr(task, part)
+        assert split.paths == tuple(folder / row["file"] for row in mine)
+        names = {c: n for c, n in enumerate(task.class_names)} | {-1: ""}
+        assert [names[c] for c in split.labels] == [row["label"] for row in mine]
+        assert split.labels.dtype == np.int64 and split.labels.flags.writeable
+
+
+@pytest.mark.parametrize("name", ["mail", "reviews"])
+def test_bundled_texts_are_what_from_csv_reads(name):
+    """No row of ours is empty, a copy, or contradicts another."""
+    load = {"mail": tl.load_mail, "reviews": tl.load_reviews}[name]
+    bundled = load()
+    read = tl.from_csv(machine.data_folder() / name / f"{name}.csv")
+    assert bundled.class_names == read.class_names
+    for part in ("train", "valid", "test", "unlabelled"):
+        assert getattr(bundled, part).texts == getattr(read, part).texts
+        assert np.array_equal(getattr(bundled, part).labels, getattr(read, part).labels)
+
+
+def test_quotation_marks_and_line_breaks_of_public_tables_are_read(public_reviews):
+    """Yelp writes one mark as two; Amazon has a title before the text."""
+    folder = public_reviews / "amazon"
+    rows = [
+        (c, f"title {i}", f'he said "{i}",\nthen left {c}')
+        for c in (1, 2)
+        for i in range(1300)
+    ]
+    with open(folder / "test.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL).writerows(rows)
+    task = tl.load_reviews("full", domain="product")
+    written = {text: c - 1 for c, _, text in rows}
+    assert len(task.train) == 660
+    assert all(written[text] == label for text, label in task.train)

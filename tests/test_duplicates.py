@@ -1,13 +1,17 @@
-"""What is nearly the same is found and taken out; what merely resembles is not."""
+"""What is nearly the same is found; what merely resembles it is not."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import draw
+import torch
+from pictures import draw
 from PIL import Image
+from torch.nn.functional import interpolate, normalize
 
 import tlhelpers as tl
+from tlhelpers import duplicates
+from tlhelpers.tasks import ImageSplit, ImageTask, TextSplit, TextTask
 
 TEXT_ROWS = [
     "the harbour was calm and the boats came home before noon",
@@ -22,12 +26,10 @@ TEXT_ROWS = [
 def texts(train, valid=TEXT_ROWS[2:4], test=TEXT_ROWS[4:6], labels=None):
     """Make a text task of these texts, classes in turn."""
     parts = {"train": train, "valid": valid, "test": test}
-    splits = {
-        k: tl.TextSplit(tuple(v), np.arange(len(v)) % 2) for k, v in parts.items()
-    }
+    splits = {k: TextSplit(tuple(v), np.arange(len(v)) % 2) for k, v in parts.items()}
     if labels is not None:
-        splits["train"] = tl.TextSplit(tuple(train), np.array(labels))
-    return tl.TextTask("notes", ("a", "b"), **splits)
+        splits["train"] = TextSplit(tuple(train), np.array(labels))
+    return TextTask("notes", ("a", "b"), **splits)
 
 
 @pytest.fixture
@@ -41,12 +43,12 @@ def pictures(tmp_path):
     def split(names):
         paths = tuple(tmp_path / n for n in names)
         labels = np.array([int(n.partition(".")[0]) % 2 for n in names])
-        return tl.ImageSplit(paths, labels)
+        return ImageSplit(paths, labels)
 
     train = split([f"{i}.png" for i in range(10)])
     valid = split([f"{i}.png" for i in range(10, 14)])
     test = split([f"{i}.png" for i in range(14, 21)] + ["21.jpg"])
-    return tl.ImageTask("shapes", ("disc", "square"), train, valid, test)
+    return ImageTask("shapes", ("disc", "square"), train, valid, test)
 
 
 def test_smaller_and_compressed_copies_are_found_and_nothing_else(pictures):
@@ -63,27 +65,19 @@ def test_scaled_copies_of_fine_texture_are_found(tmp_path):
         Image.fromarray(noise).resize((side, side)).save(tmp_path / f"{i}.png")
     files = sorted(tmp_path.glob("*"))
     parts = [
-        tl.ImageSplit(tuple(files[i : i + 3]), np.array([0, 1, 0])) for i in (0, 3, 6)
+        ImageSplit(tuple(files[i : i + 3]), np.array([0, 1, 0])) for i in (0, 3, 6)
     ]
-    pairs = tl.near_duplicates(tl.ImageTask("noise", ("a", "b"), *parts))
+    pairs = tl.near_duplicates(ImageTask("noise", ("a", "b"), *parts))
     assert set(pairs["split"]) == {"train"} and set(pairs["other split"]) == {"test"}
     assert sorted(pairs["row"]) == [0, 1, 2]
     assert (pairs["row"] == pairs["other row"]).all()
 
 
-def test_leaks_leave_train_and_valid_and_test_stays(pictures):
-    clean = tl.drop_leaks(pictures, tl.near_duplicates(pictures))
-    assert clean.train.paths == pictures.train.paths[1:]
-    assert clean.valid.paths == pictures.valid.paths[:3]
-    assert clean.test is pictures.test
-    assert tl.near_duplicates(clean).empty
-
-
 def test_flat_pictures_are_not_all_the_same(tmp_path):
     for i in range(4):
         Image.new("RGB", (32, 32), (60 * i, 0, 0)).save(tmp_path / f"{i}.png")
-    split = tl.ImageSplit(tuple(sorted(tmp_path.glob("*"))), np.array([0, 1, 0, 1]))
-    assert tl.near_duplicates(tl.ImageTask("flat", ("a", "b"), *[split] * 3)).empty
+    split = ImageSplit(tuple(sorted(tmp_path.glob("*"))), np.array([0, 1, 0, 1]))
+    assert tl.near_duplicates(ImageTask("flat", ("a", "b"), *[split] * 3)).empty
 
 
 def test_form_letters_are_found_and_paraphrases_are_not():
@@ -103,46 +97,7 @@ def test_more_examples_than_one_block_are_compared_with_all():
     assert set(pairs["other split"]) == {"test"}
 
 
-def test_inside_a_split_nothing_is_dropped():
-    task = texts([TEXT_ROWS[0], TEXT_ROWS[1], TEXT_ROWS[0] + "!"])
-    pairs = tl.near_duplicates(task)
-    assert len(pairs) == 1 and not len(tl.drop_leaks(task, pairs).train) < 3
-
-
-def test_the_findings_say_what_to_do():
-    train = [*TEXT_ROWS[:2], TEXT_ROWS[0] + "!", TEXT_ROWS[4] + " 7"]
-    task = texts(train, labels=[0, 0, 1, 0])
-    table = tl.inspect_data(task)
-    found = "\n".join(table["found"])
-    assert "4 + 2 + 2 texts" in found
-    assert "1 near-duplicates inside a split" in found
-    assert "1 near-duplicates **across** splits" in found
-    assert "1 near-duplicates with different labels" in found
-    assert "the smallest class has 1 to learn from" in found
-    assert any("drop_leaks" in so for so in table["so"])
-
-
-def test_imbalance_and_remarks_are_told(pictures):
-    labels = np.array([0] * 9 + [1])
-    train = tl.ImageSplit(pictures.train.paths, labels)
-    valid = tl.ImageSplit(pictures.valid.paths, np.zeros(4, int))
-    uneven = tl.ImageTask(
-        "u", ("disc", "square"), train, valid, pictures.test, card={"remarks": ["odd"]}
-    )
-    found = "\n".join(tl.inspect_data(uneven)["found"])
-    assert "'disc' is 77% of all" in found and "odd" in found
-    assert "shorter side 64 px in the middle, 48 to 64" in found
-
-
-def test_classes_are_counted_per_split(pictures):
-    table = tl.count_classes(pictures)
-    assert table.loc["disc"].tolist() == [5, 2, 4]
-    assert table["test"].sum() == 8
-
-
 def test_copies_are_alike_however_pale_or_mirrored():
-    import torch
-
     g = torch.Generator().manual_seed(0)
     # Coarse pictures: the noise of single pixels would vanish in a thumbnail.
     x = torch.rand(20, 3, 8, 8, generator=g).repeat_interleave(6, 2)
@@ -155,3 +110,70 @@ def test_copies_are_alike_however_pale_or_mirrored():
     assert tl.most_alike(x[8:], others).max() < 0.7
     upside_down = tl.most_alike(x[:8].flip(2), others)
     assert upside_down.shape == (8,) and upside_down.max() < 0.7
+
+
+def test_both_ways_of_asking_compare_the_same_thumbnails(pictures):
+    """Files by near_duplicates, tensors by most_alike: the same cosine of a pair."""
+    everyone = tl.near_duplicates(pictures, threshold=-1)
+    assert len(everyone) == 22 * 21 / 2
+    for row in everyone[::6].itertuples(index=False):
+        mine, other = (
+            torch.from_numpy(np.array(getattr(pictures, part)[i][0])).permute(2, 0, 1)
+            for part, i in (row[1:3], row[3:5])
+        )
+        alike = tl.most_alike(mine[None], other[None]).item()
+        mirrored = tl.most_alike(mine[None], other[None].flip(3)).item()
+        assert alike == pytest.approx(mirrored, abs=1e-3)  # grey levels are rounded
+        assert alike >= row.similarity - 1e-5  # a mirror image may be more alike
+        if row.similarity >= 0.98:
+            assert alike == pytest.approx(row.similarity, abs=1e-5)
+
+
+def test_thumbnails_are_those_of_torch():
+    """Pillow's triangle filter is what torch calls bilinear with antialias."""
+    x = torch.stack(
+        [
+            torch.from_numpy(np.array(draw("disc", i, side=70))).permute(2, 0, 1)
+            for i in range(8)
+        ]
+    )
+    weights = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
+    grey = (x * weights).sum(dim=1, keepdim=True)
+    small = interpolate(grey, size=16, mode="bilinear", antialias=True).flatten(1)
+    theirs = normalize(small - small.mean(dim=1, keepdim=True))
+    ours = duplicates._thumbnails(
+        Image.fromarray(p.permute(1, 2, 0).numpy()) for p in x
+    )
+    # Pillow rounds to whole grey levels twice.
+    assert (torch.from_numpy(ours) * theirs).sum(dim=1).min() > 0.999
+    np.testing.assert_allclose(ours, theirs, atol=5e-3)
+
+
+def test_pale_mirrored_copies_of_flowers_are_found_and_no_other_flower():
+    flowers = tl.load_flowers()
+    x, clean = flowers.test.tensors(64)[0], flowers.valid.tensors(64)[0]
+    copies = (x[::2].flip(3) * 0.8 + 25).to(torch.uint8)
+    flagged = tl.most_alike(x, torch.cat([clean, copies])) > 0.97
+    assert flagged[::2].all() and not flagged[1::2].any()
+
+
+def test_pictures_are_compared_in_blocks(monkeypatch):
+    x = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (10, 3, 9, 9)))
+    x = x.to(torch.uint8)
+    whole = tl.most_alike(x, x[4:])
+    monkeypatch.setattr(duplicates, "BLOCK", 3)
+    np.testing.assert_allclose(tl.most_alike(x, x[4:]), whole, rtol=1e-6)
+    assert whole.dtype == np.float32 and whole[4:].min() > 0.9999
+
+
+def test_nothing_alike_gives_a_table_with_all_columns():
+    pairs = tl.near_duplicates(texts(TEXT_ROWS[:2]))
+    assert pairs.empty
+    assert list(pairs.columns) == [
+        "similarity",
+        "split",
+        "row",
+        "other split",
+        "other row",
+        "same label",
+    ]

@@ -9,9 +9,13 @@ import sys
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
 from torch import nn
 
 import tlhelpers as tl
+from tlhelpers.surgery import train_unfrozen
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -30,7 +34,7 @@ def pictures():
 
 @pytest.fixture
 def fp32(monkeypatch):
-    monkeypatch.setattr("tlhelpers.session.fast_precision", lambda device=None: "fp32")
+    monkeypatch.setattr("tlhelpers.machine.fast_precision", lambda device=None: "fp32")
 
 
 def hooks_in(model) -> int:
@@ -73,7 +77,7 @@ def test_texts_of_like_length_are_read_together_and_keep_their_order(fp32):
 
 def test_fast_features_point_where_the_exact_ones_do(lite0, pictures, monkeypatch):
     fast = tl.extract_features(lite0, pictures)
-    monkeypatch.setattr("tlhelpers.session.fast_precision", lambda device=None: "fp32")
+    monkeypatch.setattr("tlhelpers.machine.fast_precision", lambda device=None: "fp32")
     exact = tl.extract_features(lite0, pictures)
     cosine = (fast * exact).sum(1) / np.linalg.norm(fast, axis=1)
     np.testing.assert_array_less(0.98, cosine / np.linalg.norm(exact, axis=1))
@@ -244,47 +248,6 @@ def test_other_input_scaling_is_computed_anew(extractor, pictures):
     assert not np.array_equal(extractor.transform(pictures), first)
 
 
-def test_cache_on_disk_serves_the_next_session(small_cnn, pictures, tmp_path):
-    def new(layer="conv"):
-        return tl.FeatureExtractor(
-            toy_source(small_cnn), layer, cache=tmp_path / "new" / "cache"
-        )
-
-    first, second, third = new(), new(), new()
-    wanted = first.transform(pictures[:5])
-    assert np.array_equal(second.transform(pictures[:5]), wanted)
-    assert (first.computed, second.computed) == (5, 0)
-    second.transform(pictures)
-    assert second.computed == 2
-    assert np.array_equal(third.transform(pictures)[:5], wanted)
-    assert third.computed == 0
-    other_layer = new("bn")
-    other_layer.transform(pictures)
-    assert other_layer.computed == 7
-    with torch.no_grad():
-        small_cnn.conv.weight.mul_(2)
-    other_weights = new()
-    other_weights.transform(pictures)
-    assert other_weights.computed == 7
-    kept = sorted(p.suffix for p in (tmp_path / "new" / "cache").iterdir())
-    assert kept == [".npz"] * 3
-
-
-def test_damaged_cache_is_computed_and_written_again(small_cnn, pictures, tmp_path):
-    def new():
-        return tl.FeatureExtractor(toy_source(small_cnn), "conv", cache=tmp_path)
-
-    wanted = new().transform(pictures)
-    (kept,) = tmp_path.iterdir()
-    kept.write_bytes(kept.read_bytes()[:200])
-    again = new()
-    assert np.array_equal(again.transform(pictures), wanted)
-    assert again.computed == len(pictures)
-    third = new()
-    third.transform(pictures)
-    assert third.computed == 0
-
-
 def test_half_precision_networks_have_fingerprints(small_cnn):
     whole = tl.FeatureExtractor(toy_source(small_cnn)).fingerprint()
     half = tl.FeatureExtractor(toy_source(small_cnn.bfloat16())).fingerprint()
@@ -298,17 +261,36 @@ def test_extractor_clones_to_itself(extractor):
 
 
 def test_extractor_says_what_it_is(extractor, small_cnn, pictures):
-    assert repr(extractor) == "FeatureExtractor(toy, conv, flat)"
-    assert repr(tl.FeatureExtractor(small_cnn)) == "FeatureExtractor(Sequential, last)"
+    assert repr(extractor) == (
+        "FeatureExtractor(layer=['conv', 'flat'], source=SourceModel(name='toy'))"
+    )
     assert extractor.describe(pictures) == (
-        "conv: 6 × 64 × 64, averaged over 64 × 64 places\n"
-        "flat: 6\n"
-        "12 features per picture"
+        "conv: (6, 64, 64)\nflat: (6,)\n12 features per picture"
     )
     assert tl.FeatureExtractor(toy_source(small_cnn)).describe(pictures) == (
         "6 features per picture"
     )
     assert hooks_in(small_cnn) == 0
+
+
+def test_grid_search_asks_for_each_picture_once(small_cnn, pictures):
+    extractors = [tl.FeatureExtractor(toy_source(small_cnn), n) for n in ("conv", "bn")]
+    head = LogisticRegression()
+    grid = {
+        "featureextractor": extractors,
+        "logisticregression__C": [0.01, 1],
+    }
+    x, y = torch.cat([pictures[:6], 255 - pictures[:6]]).numpy(), np.arange(12) // 6
+    search = GridSearchCV(make_pipeline(extractors[0], head), grid, cv=3).fit(x, y)
+    assert [e.computed for e in extractors] == [12, 12]
+    assert search.best_estimator_[0] in extractors
+    by_hand = tl.extract_features(
+        toy_source(small_cnn),
+        torch.from_numpy(x),
+        layer=search.best_estimator_[0].layer,
+    )
+    wanted = search.best_estimator_[1].predict_proba(by_hand)
+    np.testing.assert_allclose(search.predict_proba(x), wanted, atol=1e-6)
 
 
 def test_description_that_fails_leaves_no_hook(extractor, small_cnn):
@@ -452,7 +434,7 @@ def test_grad_cam_lies_between_0_and_1_and_nothing_shines_where_nothing_speaks(x
 
 
 def test_grad_cam_restores_the_mode_of_every_layer(small_cnn, red_and_blue):
-    tl.train_unfrozen(tl.freeze(small_cnn, ["conv", "bn"]))
+    train_unfrozen(tl.freeze(small_cnn, ["conv", "bn"]))
     modes = [m.training for m in small_cnn.modules()]
     before = tl.snapshot(small_cnn)
     tl.grad_cam(small_cnn, red_and_blue[0], layer="relu")
@@ -487,6 +469,42 @@ def test_grad_cam_reads_the_source_model(lite0, pictures):
     got = tl.grad_cam(lite0.model, lite0.normalize(pictures), layer="blocks")
     assert got.shape == (7, 2, 2)
     assert torch.allclose(got.amax((1, 2)), torch.ones(7))
+
+
+def by_hand_in_two_halves(model, x, cut, target):
+    """Grad-CAM by its definition: cut the network, ask for the gradient at the cut."""
+    with torch.no_grad():
+        maps = model.eval()[:cut](x)
+    maps.requires_grad_()
+    logits = model[cut:](maps * 1)  # a copy: the next layer may work in place
+    classes = logits.argmax(1) if target is None else torch.full((len(x),), target)
+    (gradient,) = torch.autograd.grad(logits[range(len(x)), classes].sum(), maps)
+    heat = (gradient.mean((2, 3), keepdim=True) * maps).sum(1).relu().detach()
+    return heat / heat.amax((1, 2), keepdim=True).clamp_min(1e-12)
+
+
+@pytest.mark.parametrize("target", [None, 0, 1])
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize("cut", [1, 2, 3, 4])
+def test_captum_agrees_with_the_definition(x, target, inplace, cut):
+    torch.manual_seed(4)
+    model = nn.Sequential(
+        nn.Conv2d(3, 6, 3),
+        nn.BatchNorm2d(6),
+        nn.ReLU(inplace),
+        nn.Conv2d(6, 5, 3, stride=2),
+        nn.ReLU(inplace),
+        nn.Flatten(),
+        nn.LazyLinear(7),
+        nn.Tanh(),
+        nn.Linear(7, 2),
+    )
+    model(x)
+    wanted = by_hand_in_two_halves(model, x, cut, target)
+    assert (wanted > 0).any() and (wanted == 0).any()
+    for network in (model, tl.freeze(model)):
+        got = tl.grad_cam(network, x, layer=str(cut - 1), target=target)
+        torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.gpu

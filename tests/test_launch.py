@@ -106,6 +106,10 @@ def test_wheel_carries_the_bundled_data(tmp_path):
     bundled = tmp_path / "content" / "tlhelpers" / "data"
     assert (bundled / "pets" / "manifest.csv").is_file()
     assert len(list((bundled / "pets").rglob("*.jpg"))) == 1500
+    for page in ("index.html.j2", "page.html.j2"):
+        assert (bundled.parent / "course" / page).is_file()
+    here = {p.name for p in (ROOT / "data").iterdir() if p.name != "make"}
+    assert {p.name for p in bundled.iterdir()} == here
 
 
 def test_address_stands_in_one_place_and_is_used_everywhere():

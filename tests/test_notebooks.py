@@ -124,7 +124,8 @@ def test_every_picture_has_alternative_text(path):
 
 @each
 def test_every_widget_has_a_static_twin_in_its_cell(path):
-    explored = [c for c in cells(path, "code") if "tl.explore_" in c.source]
+    widget = re.compile(r"\b(tl|project)\.explore_|\binteract\w*\(")
+    explored = [c for c in cells(path, "code") if widget.search(c.source)]
     assert explored
     for cell in explored:
         assert any("image/png" in o.get("data", {}) for o in cell.outputs)
@@ -287,8 +288,8 @@ SABOTAGE = [
     (
         "05",
         "most right analogies are owed to leaving out the words of the question",
-        'without_asked=rule == "not allowed"',
-        "without_asked=True",
+        "for rule, found in complete.items()",
+        'for rule, found in zip(complete, 2 * [complete["not allowed"]])',
     ),
     (
         "05",
@@ -306,7 +307,8 @@ SABOTAGE = [
         "06",
         "ULMFiT beats or ties the word count at some number of labels",
         "states(start) for name",
-        "states(start, vocabulary[:9] + vocabulary[:8:-1]) for name",
+        "states(replace(start, vocabulary=vocabulary[:9] + vocabulary[:8:-1]))"
+        " for name",
     ),
     (
         "07",

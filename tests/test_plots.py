@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import inspect
+import io
+from datetime import datetime, timezone
 
+import ipywidgets
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import draw
 from matplotlib.colors import to_hex
+from pictures import draw
 from PIL import Image
+from sklearn.metrics import confusion_matrix
 
 import tlhelpers as tl
 from tlhelpers import plots
-from tlhelpers.vectors import WordVectors
 
 #: Okabe and Ito 2008, "Color Universal Design", their eight colours.
 OKABE_ITO = {
@@ -47,9 +51,7 @@ def discs(n=2):
 ANSWERS = pd.DataFrame({"class": ["tabby", "lynx"], "probability": [0.75, 0.125]})
 HEAT = np.zeros((2, 6, 6))
 HEAT[0, 0, 0] = HEAT[1, 5, 2] = 1
-CROSS = WordVectors(
-    "cross", tuple("abcd"), np.array([[2, 0], [-2, 0], [0, 1], [0, -1.0]])
-)
+WORDS = {"wide": {"a": (2, 0), "b": (-2, 0)}, "high": {"c": (0, 1), "d": (0, -1.0)}}
 JUDGED = {"accuracy": 0.8, "low": 0.7, "high": 0.875}
 CALLS = {
     "plot_images": (
@@ -64,17 +66,19 @@ CALLS = {
         lambda ax: tl.plot_scores({"a": [0.7, 0.9], "b": [0.5]}, chance=0.5, ax=ax),
         ["a 0.800 ± 0.141", "b 0.500", "test accuracy"],
     ),
-    "plot_intervals": (
-        lambda ax: tl.plot_intervals({"a": JUDGED}, chance=0.5, ax=ax),
-        ["a 0.800 (0.700 to 0.875)", "95 % interval"],
+    "plot_scores of intervals": (
+        lambda ax: tl.plot_scores({"a": JUDGED}, chance=0.5, ax=ax),
+        ["a 0.800 (0.700 to 0.875)", "test accuracy: "],
     ),
-    "plot_label_efficiency": (
-        lambda ax: tl.plot_label_efficiency(
+    "plot_curves of label efficiency": (
+        lambda ax: tl.plot_curves(
             {"tuned": {20: [0.9, 0.8], 5: [0.6, 0.6]}, "scratch": {5: [0.5]}},
+            xlabel="labels per class",
             chance=0.5,
+            log=True,
             ax=ax,
         ),
-        ["tuned 5: 0.60, 20: 0.85", "scratch 5: 0.50"],
+        ["by labels per class", "tuned 5: 0.60, 20: 0.85", "scratch 5: 0.50"],
     ),
     "plot_curves": (
         lambda ax: tl.plot_curves({"a": {0.5: [1, 0.8], 1: [0.7]}}, xlabel="x", ax=ax),
@@ -90,35 +94,29 @@ CALLS = {
         ),
         ["a 0.40 too certain"],
     ),
-    "plot_confusion": (
-        lambda ax: tl.plot_confusion([0, 0, 1, 1], [0, 1, 1, 1], ["cat", "dog"], ax=ax),
-        ["3 of 4 right", "cat taken for dog 1 times"],
-    ),
-    "plot_pieces": (
-        lambda ax: tl.plot_pieces(
-            [["[CLS]", "so", "[PAD]"], ["[CLS]", "un", "##do"]],
-            [[1, 2, 0], [1, 3, 4]],
+    "plot_matrix of counts": (
+        lambda ax: tl.plot_matrix(
+            confusion_matrix([0, 0, 1, 1], [0, 1, 1, 1]),
+            ["cat", "dog"],
+            ["cat", "dog"],
+            digits=0,
             ax=ax,
         ),
-        ["2 texts", "[CLS] so; [CLS] un ##do", "1 are padding"],
+        ["cat: cat 1, dog 1; dog: cat 0, dog 2"],
     ),
-    "plot_temperature": (
-        lambda ax: tl.plot_temperature(
-            torch.tensor([2.0, 0.0]), ["cat", "dog"], temperatures=[1, 2], ax=ax
+    "plot_points": (
+        lambda ax: tl.plot_points(
+            {"large": (120, 0.9), "small": (0.5, 0.8)},
+            xlabel="milliseconds",
+            ylabel="accuracy",
+            log=True,
+            ax=ax,
         ),
-        ["at T = 1 cat 0.88, dog 0.12", "at T = 2 cat 0.73, dog 0.27"],
+        ["large 120, 0.900", "small 0.5, 0.800", "accuracy by milliseconds: large"],
     ),
-    "plot_tradeoff": (
-        lambda ax: tl.plot_tradeoff({"large": (120, 0.9), "small": (0.5, 0.8)}, ax=ax),
-        ["large 120, 0.900", "small 0.5, 0.800", "milliseconds"],
-    ),
-    "plot_leaning": (
-        lambda ax: tl.plot_leaning({"b": 0.25, "a": -0.5}, "left", "right", ax=ax),
-        ["left (negative)", "right (positive)", "a -0.50; b 0.25"],
-    ),
-    "plot_word_map": (
-        lambda ax: tl.plot_word_map(CROSS, {"wide": "a b", "high": "c d ?"}, ax=ax),
-        ["wide (a, b) around", "high (c, d) around"],
+    "plot_points in groups": (
+        lambda ax: tl.plot_points(WORDS, xlabel="first", ylabel="second", ax=ax),
+        ["wide a 2, 0.000; wide b -2, 0.000", "high d 0, -1.000"],
     ),
     "plot_text": (
         lambda ax: tl.plot_text(["win", "\n", "boat"], [0.5, 0, -0.75], "spam", ax=ax),
@@ -132,12 +130,13 @@ CALLS = {
 
 
 def test_every_plot_is_tried_here():
-    assert set(CALLS) == {n for n in tl.__all__ if n.startswith("plot_")}
+    tried = {name.split()[0] for name in CALLS}
+    assert tried == {n for n in tl.__all__ if n.startswith("plot_")}
 
 
 @pytest.mark.parametrize("name", CALLS)
 def test_plot_takes_ax_by_keyword_and_makes_one_where_none_is_given(name):
-    ax = inspect.signature(getattr(tl, name)).parameters["ax"]
+    ax = inspect.signature(getattr(tl, name.split()[0])).parameters["ax"]
     assert ax.default is None and ax.kind is ax.KEYWORD_ONLY
     assert isinstance(CALLS[name][0](None), matplotlib.axes.Axes)
     assert len(plt.get_fignums()) == 1
@@ -148,8 +147,8 @@ def test_plot_draws_into_the_axes_it_is_given(name):
     figure, (left, right) = plt.subplots(1, 2)
     assert CALLS[name][0](right) is right
     assert plt.get_fignums() == [figure.number]
-    assert not left.has_data() and not left.child_axes
-    assert right.has_data() or right.child_axes
+    assert not left.has_data() and not left.child_axes and not left.texts
+    assert right.has_data() or right.child_axes or right.texts
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -176,7 +175,7 @@ def test_colours_are_the_ones_colour_blind_readers_can_tell_apart():
     bars = tl.plot_scores(scores).patches
     assert {to_hex(b.get_facecolor()) for b in bars} <= OKABE_ITO
     curves = {str(k): {5: [0.5], 20: [0.6]} for k in range(7)}
-    lines = tl.plot_label_efficiency(curves).get_lines()
+    lines = tl.plot_curves(curves, xlabel="labels", log=True).get_lines()
     assert {to_hex(line.get_color()) for line in lines} <= OKABE_ITO
     assert len({line.get_marker() for line in lines}) == 7
 
@@ -184,9 +183,9 @@ def test_colours_are_the_ones_colour_blind_readers_can_tell_apart():
 def test_two_plots_in_one_figure_both_keep_their_words():
     _, (left, right) = plt.subplots(1, 2)
     CALLS["plot_scores"][0](left)
-    CALLS["plot_confusion"][0](right)
+    CALLS["plot_matrix of counts"][0](right)
     text = left.figure.alt_text
-    assert "a 0.800" in text and "3 of 4 right" in text
+    assert "a 0.800" in text and "cat 1, dog 1" in text
 
 
 def test_describing_again_replaces_the_words():
@@ -241,36 +240,31 @@ def test_mean_sd_is_the_sample_standard_deviation():
     assert tl.mean_sd([0.5]) == "0.500"
 
 
-def test_label_efficiency_orders_the_budgets_and_marks_chance():
-    ax = CALLS["plot_label_efficiency"][0](None)
+def test_curves_order_the_budgets_and_mark_chance():
+    ax = CALLS["plot_curves of label efficiency"][0](None)
     tuned = ax.get_lines()[0]
     assert tuned.get_xdata().tolist() == [5, 20]
     np.testing.assert_allclose(tuned.get_ydata(), [0.6, 0.85])
     assert ax.get_xscale() == "log"
     assert [t.get_text() for t in ax.get_xticklabels()] == ["5", "20"]
+    assert not ax.get_xticks(minor=True).size and ax.get_ylim()[1] == 1.01
     labels = [t.get_text() for t in ax.get_legend().get_texts()]
     assert labels == ["tuned", "scratch", "chance"]
 
 
-def test_label_efficiency_band_is_one_standard_deviation():
-    band = CALLS["plot_label_efficiency"][0](None).collections[0]
+def test_band_is_one_standard_deviation():
+    band = CALLS["plot_curves of label efficiency"][0](None).collections[0]
     corners = band.get_paths()[0].vertices
     at_20 = corners[np.isclose(corners[:, 0], 20), 1]
     sd = np.std([0.9, 0.8], ddof=1)
     assert (at_20.min(), at_20.max()) == pytest.approx((0.85 - sd, 0.85 + sd))
 
 
-def test_confusion_has_the_truth_in_rows():
-    ax = CALLS["plot_confusion"][0](None)
+def test_counts_have_the_truth_in_rows():
+    ax = CALLS["plot_matrix of counts"][0](None)
     assert ax.images[0].get_array().tolist() == [[1, 1], [0, 2]]
     assert [t.get_text() for t in ax.texts] == ["1", "1", "0", "2"]
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted", "true")
     assert [t.get_text() for t in ax.get_yticklabels()] == ["cat", "dog"]
-
-
-def test_confusion_without_errors_says_so():
-    ax = tl.plot_confusion([0, 1], [0, 1], ["cat", "dog"])
-    assert "2 of 2 right; no errors" in ax.figure.alt_text
 
 
 def test_heat_covers_the_whole_picture():
@@ -295,54 +289,75 @@ def test_scores_of_one_run_are_not_called_means():
     assert two.figure.alt_text.startswith("test accuracy, mean ± sd over seeds: a")
 
 
-def test_leaning_is_sorted_and_zero_is_in_the_middle():
-    ax = tl.plot_leaning({"b": 0.25, "a": -0.5, "c": 0.1}, "left", "right")
-    assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "c", "b"]
-    low, high = ax.get_xlim()
-    assert low == -high and high > 0.5
-
-
-def test_word_map_shows_the_widest_direction_first():
-    figure, ax = plt.subplots()
-    tl.plot_word_map(CROSS, {"wide": "a b", "high": "c d"}, ax=ax)
-    (x, _), (_, y) = (line.get_data() for line in ax.get_lines())
-    assert np.ptp(x) == pytest.approx(2) and np.ptp(y) == pytest.approx(2)
-    assert {t.get_text() for t in ax.texts} == set("abcd")
+def test_interval_is_a_bar_from_its_low_to_its_high_end():
+    ax = tl.plot_scores({"a": JUDGED, "b": [0.5, 0.7]})
+    bar = ax.patches[0]
+    ends = bar.get_x(), bar.get_x() + bar.get_width()
+    assert ends == pytest.approx((0.7, 0.875))
+    assert [list(line.get_xdata()) for line in ax.get_lines()] == [[0.8], [0.5, 0.7]]
+    assert [t.get_text() for t in ax.texts] == ["0.800", "0.600 ± 0.141"]
 
 
 def test_text_breaks_its_lines_and_colours_by_sign():
-    words = ["one"] * 30
-    ax = tl.plot_text(words, [1, -1] * 15, columns=20)
+    words = ["one"] * 100
+    ax = tl.plot_text(words, [1, -1] * 50)
     assert len({t.get_position()[1] for t in ax.texts}) == 6
-    ends = [t.get_position()[0] + 1.5 for t in ax.texts]
-    assert max(ends) <= 20
-    colours = [to_hex(p.get_facecolor()) for p in ax.patches[:2]]
+    assert max(t.get_position()[0] + 3 for t in ax.texts) <= plots.WIDTH
+    colours = [to_hex(t.get_bbox_patch().get_facecolor()) for t in ax.texts[:2]]
     assert colours == [plots.COLOURS[1].lower(), plots.COLOURS[0].lower()]
 
 
-def test_temperatures_of_the_bars_are_softmaxes():
-    ax = CALLS["plot_temperature"][0](None)
-    heights = np.array([bar.get_height() for bar in ax.patches]).reshape(2, 2)
-    assert np.allclose(heights.sum(axis=0), 1)
-    assert heights[0].tolist() == pytest.approx(
-        [1 / (1 + np.exp(-2)), 1 / (1 + 1 / np.e)]
-    )
+def test_word_longer_than_a_line_stands_alone():
+    words = ["so", "x" * 200, "on"]
+    places = [t.get_position() for t in tl.plot_text(words, [0, 0, 1]).texts]
+    assert places == [(0, 0), (0, 1), (0, 2)]
+
+
+def test_words_do_not_overlap():
+    words = "the winner of a boat may call this number at once , dear sir".split() * 5
+    ax = tl.plot_text(words, np.linspace(-1, 1, len(words)))
+    ax.figure.canvas.draw()
+    boxes = [t.get_window_extent() for t in ax.texts]
+    for left, right in zip(boxes, boxes[1:]):
+        assert right.y0 != left.y0 or right.x0 > left.x1
 
 
 def test_costs_stand_on_a_logarithmic_axis():
-    ax = CALLS["plot_tradeoff"][0](None)
+    ax = CALLS["plot_points"][0](None)
     assert ax.get_xscale() == "log"
     assert [c.get_offsets().tolist()[0] for c in ax.collections] == [
         [120, 0.9],
         [0.5, 0.8],
     ]
+    labels = [t.get_text() for t in ax.get_legend().get_texts()]
+    assert labels == ["large", "small"]
 
 
 def test_a_promise_has_a_linear_axis():
     points = {"a": (-0.5, 0.1), "b": (0.0, -0.2)}
-    ax = tl.plot_tradeoff(points, xlabel="LogME", ylabel="transfer gain", log=False)
+    ax = tl.plot_points(points, xlabel="LogME", ylabel="transfer gain")
     assert ax.get_xscale() == "linear" and ax.get_xlim()[0] < -0.5
     assert "a -0.5, 0.100" in ax.figure.alt_text
+
+
+def test_groups_share_a_colour_and_a_marker_and_name_their_points():
+    ax = CALLS["plot_points in groups"][0](None)
+    wide, high = ax.collections
+    assert wide.get_offsets().tolist() == [[2, 0], [-2, 0]]
+    colours = [to_hex(c.get_facecolor()[0]) for c in (wide, high)]
+    assert colours == [c.lower() for c in plots.COLOURS[:2]]
+    shapes = [c.get_paths()[0].vertices for c in (wide, high)]
+    assert shapes[0].shape != shapes[1].shape
+    beside = {t.get_text().strip(): t.xy for t in ax.texts}
+    assert beside == {"a": (2, 0), "b": (-2, 0), "c": (0, 1), "d": (0, -1)}
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["wide", "high"]
+
+
+def test_group_without_a_point_is_no_error():
+    ax = tl.plot_points({"known": {"a": (0, 1)}, "unknown": {}})
+    assert len(ax.texts) == 1
+    assert ax.figure.alt_text == "Points: known a 0, 1.000."
+    ax.figure.canvas.draw()
 
 
 def test_losses_and_gains_have_opposite_colours():
@@ -355,6 +370,197 @@ def test_losses_and_gains_have_opposite_colours():
     assert "pets -0.20, cells 0.10" in ax.figure.alt_text
 
 
-def test_pieces_carry_their_numbers():
-    texts = [t.get_text() for t in CALLS["plot_pieces"][0](None).texts]
-    assert texts[:4] == ["[CLS]", "1", "so", "2"] and texts[-2:] == ["##do", "4"]
+# --- names that look like formulas -------------------------------------------------
+
+ODD = ["$$", r"$\frac$", "a_b^c"]
+NAMED = {
+    "images": lambda: tl.plot_images(discs(3), ODD),
+    "heat": lambda: tl.plot_heat(discs(3), [HEAT[0]] * 3, ODD),
+    "answers": lambda: tl.plot_answers(
+        discs()[0], pd.DataFrame({"class": ODD, "probability": [0.5, 0.3, 0.2]})
+    ),
+    "scores": lambda: tl.plot_scores({n: [0.5, 0.6] for n in ODD}, label=ODD[0]),
+    "intervals": lambda: tl.plot_scores(dict.fromkeys(ODD, JUDGED), chance=0.5),
+    "curves": lambda: tl.plot_curves(
+        {n: {5: [0.5], 20: [0.6]} for n in ODD}, xlabel=ODD[0], log=True
+    ),
+    "reliability": lambda: tl.plot_reliability(
+        {n: tl.reliability(np.array([[0.9, 0.1]] * 2), np.array([0, 1])) for n in ODD}
+    ),
+    "matrix": lambda: tl.plot_matrix(np.eye(3), ODD, ODD),
+    "text": lambda: tl.plot_text(ODD, [1, 2, 3], ODD[0]),
+    "points": lambda: tl.plot_points(
+        {n: (i + 1, i) for i, n in enumerate(ODD)}, xlabel=ODD[0], log=True
+    ),
+    "groups": lambda: tl.plot_points({n: {n: (1, 1)} for n in ODD}),
+    "a cell's own": lambda: tl.describe(
+        plt.subplots()[1].barh(range(3), [1, 2, 3], tick_label=ODD)[0].axes, "bars"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_names_are_drawn_letter_by_letter(name):
+    ax = NAMED[name]()
+    ax.figure.canvas.draw()
+    shown = [t.get_text() for t in ax.findobj(matplotlib.text.Text)]
+    assert any("$$" in text for text in shown)
+
+
+def test_same_name_twice_gets_two_bars():
+    answers = pd.DataFrame({"class": ["crane", "crane"], "probability": [0.5, 0.25]})
+    ax = tl.plot_answers(discs()[0], answers)
+    assert [p.get_width() for p in ax.patches] == [0.25, 0.5]
+
+
+def test_logarithmic_ticks_stay_powers_of_ten():
+    ax = CALLS["plot_points"][0](None)
+    ax.figure.canvas.draw()
+    labels = [t for t in ax.get_xticklabels() if t.get_text()]
+    assert any(r"10^{" in t.get_text() for t in labels)
+    assert all(t.get_parse_math() for t in labels)
+
+
+# --- in a notebook -----------------------------------------------------------------
+
+
+class Formatter(dict):
+    """What IPython keeps for each type of object."""
+
+    for_type = dict.__setitem__
+
+
+@pytest.fixture
+def shell(monkeypatch):
+    """Stand in for a notebook's shell."""
+
+    class Shell:
+        display_formatter = type("", (), {"formatters": {"image/png": Formatter()}})
+
+    monkeypatch.setattr(plots, "get_ipython", Shell)
+    return Shell.display_formatter.formatters["image/png"]
+
+
+def test_png_carries_the_words_and_few_colours(shell):
+    ax = tl.plot_images([Image.effect_noise((64, 64), 99).convert("RGB")], ["noise"])
+    data, metadata = shell[matplotlib.figure.Figure](ax.figure)
+    assert metadata == {"alt": "1 pictures: noise."}
+    image = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert image.format == "PNG" and len(image.getcolors()) <= 200
+
+
+def test_png_of_a_figure_without_words_stays_as_it_is(shell):
+    tl.plot_images(discs())
+    other, ax = plt.subplots()
+    ax.plot([1, 2])
+    raw = shell[matplotlib.figure.Figure](other)
+    assert Image.open(io.BytesIO(raw)).format == "PNG"
+    assert shell[matplotlib.figure.Figure](plt.figure()) is None
+
+
+# --- slider and upload button ------------------------------------------------------
+
+
+@pytest.fixture
+def displayed(monkeypatch):
+    """Collect what the explorer displays."""
+    figures = []
+    keep = lambda self, figure: figures.append(figure)  # noqa: E731
+    monkeypatch.setattr(ipywidgets.Output, "append_display_data", keep)
+    return figures
+
+
+@pytest.fixture
+def explorer(displayed):
+    """Slider, upload button, screen, the pictures, and what the network was asked."""
+    images, asked = discs(4), []
+
+    def predict(batch):
+        asked.extend(batch)
+        return np.array([[0.25, 0.75]] * len(batch))
+
+    box = tl.explore_predictions(predict, images, ["cat", "dog"])
+    controls, screen = box.children
+    return *controls.children, screen, images, asked
+
+
+def uploaded(content: bytes):
+    entry = {
+        "name": "mine.jpg",
+        "type": "image/jpeg",
+        "size": len(content),
+        "content": memoryview(content),
+        "last_modified": datetime.now(timezone.utc),
+    }
+    return (entry,)
+
+
+def as_bytes(image) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def test_explorer_is_a_slider_an_upload_button_and_a_screen(explorer):
+    slider, upload, screen, images, asked = explorer
+    assert isinstance(slider, ipywidgets.IntSlider)
+    assert (slider.min, slider.max) == (0, 3)
+    assert isinstance(upload, ipywidgets.FileUpload) and not upload.multiple
+    assert isinstance(screen, ipywidgets.Output)
+    assert asked == [images[0]]
+
+
+def test_explorer_leaves_the_figures_of_its_cell_alone(displayed):
+    twin = tl.plot_images(discs(1)).figure
+    tl.explore_predictions(lambda b: [[0.5, 0.5]] * len(b), discs(2)[1:], "ab")
+    assert plt.get_fignums() == [twin.number], "the static twin is still to be drawn"
+    assert twin not in displayed and len(displayed) == 1
+
+
+def test_slider_asks_about_the_picture_it_stands_on(explorer, displayed):
+    slider, _, _, images, asked = explorer
+    for i in (2, 3, 1, 0):
+        slider.value = i
+        assert asked[-1] is images[i]
+        cell = displayed[-1].axes[0].child_axes[0]
+        assert np.array_equal(cell.images[0].get_array(), np.asarray(images[i]))
+
+
+def test_answer_names_class_and_probability(displayed):
+    predict = lambda batch: np.array([[0.125, 0.875]])  # noqa: E731
+    tl.explore_predictions(predict, discs(1), ["cat", "dog"])
+    (figure,) = displayed
+    assert figure.axes[0].child_axes[0].get_title() == "dog\n0.88"
+    assert figure.alt_text == "1 pictures: dog 0.88."
+
+
+def test_uploaded_picture_is_predicted(explorer):
+    _, upload, _, _, asked = explorer
+    mine = draw("square", 9, 24)
+    upload.value = uploaded(as_bytes(mine))
+    assert len(asked) == 2
+    assert np.array_equal(np.asarray(asked[-1]), np.asarray(mine))
+
+
+def test_broken_upload_gets_words_and_the_explorer_lives_on(explorer):
+    slider, upload, screen, images, asked = explorer
+    upload.value = uploaded(b"this is a letter")
+    (said,) = screen.outputs
+    assert "✘ The picture cannot be read as a picture" in said["text"]
+    assert "save it again as JPEG or PNG" in said["text"]
+    assert len(asked) == 1
+    slider.value = 2
+    assert asked[-1] is images[2] and not screen.outputs
+
+
+def test_cleared_upload_is_no_error(explorer):
+    _, upload, _, _, asked = explorer
+    upload.value = uploaded(as_bytes(draw("square", 9, 24)))
+    upload.value = ()
+    assert len(asked) == 2
+
+
+def test_upload_of_ipywidgets_7_is_understood():
+    mine = draw("square", 9, 24)
+    for value in ({"mine.png": {"content": as_bytes(mine)}}, uploaded(as_bytes(mine))):
+        assert np.array_equal(np.asarray(plots._read_upload(value)), np.asarray(mine))

@@ -11,8 +11,13 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 import tlhelpers as tl
-from tlhelpers.sources import small_resnet, small_vgg
-from tlhelpers.surgery import head_name, without_scaling
+from tlhelpers.surgery import (
+    get_layer,
+    head_name,
+    train_unfrozen,
+    unfreeze,
+    without_scaling,
+)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -48,17 +53,17 @@ def test_requires_grad_alone_lets_the_statistics_drift(small_cnn, red_and_blue):
 def test_frozen_dropout_drops_nothing(red_and_blue):
     x = red_and_blue[0]
     model = nn.Sequential(nn.Dropout(0.5), nn.Flatten(), nn.Linear(192, 2))
-    tl.train_unfrozen(model)
+    train_unfrozen(model)
     assert not torch.equal(model[0](x), x)
     tl.freeze(model, ["0"])
-    tl.train_unfrozen(model)
+    train_unfrozen(model)
     assert torch.equal(model[0](x), x)
     assert model[2].training
 
 
 def test_frozen_layers_stay_in_eval_mode_and_the_others_train(small_cnn):
     tl.freeze(small_cnn, ["conv", "bn"])
-    tl.train_unfrozen(small_cnn)
+    train_unfrozen(small_cnn)
     modes = {n: m.training for n, m in small_cnn.named_children()}
     assert [n for n, on in modes.items() if not on] == ["conv", "bn"]
 
@@ -75,7 +80,7 @@ def test_freeze_all_but_one_deep_layer():
     tl.freeze(model, but="classifier.3")
     learning = {n for n, p in model.named_parameters() if p.requires_grad}
     assert learning == {"classifier.3.weight", "classifier.3.bias"}
-    tl.train_unfrozen(model)
+    train_unfrozen(model)
     assert [n for n, m in model.named_modules() if m.training] == ["classifier.3"]
 
 
@@ -88,14 +93,14 @@ def test_freeze_takes_several_exceptions_and_one_plain_name(small_cnn):
 
 def test_freeze_returns_the_same_model(small_cnn):
     assert tl.freeze(small_cnn) is small_cnn
-    assert tl.unfreeze(small_cnn) is small_cnn
-    assert tl.train_unfrozen(small_cnn) is small_cnn
+    assert unfreeze(small_cnn) is small_cnn
+    assert train_unfrozen(small_cnn) is small_cnn
     assert tl.freeze_batch_norm(small_cnn) is small_cnn
     assert tl.replace_head(small_cnn, 3) is small_cnn
 
 
 def test_unfreeze_lets_everything_learn_again(small_cnn, red_and_blue):
-    tl.unfreeze(tl.freeze(small_cnn))
+    unfreeze(tl.freeze(small_cnn))
     before = state(small_cnn)
     tl.fit(small_cnn, red_and_blue, epochs=1, lr=0.1)
     assert unchanged(before, small_cnn) == set()
@@ -103,7 +108,7 @@ def test_unfreeze_lets_everything_learn_again(small_cnn, red_and_blue):
 
 
 def test_unfreeze_one_layer_leaves_the_rest_frozen(small_cnn, red_and_blue):
-    tl.unfreeze(tl.freeze(small_cnn), ["conv", "fc"])
+    unfreeze(tl.freeze(small_cnn), ["conv", "fc"])
     before = state(small_cnn)
     tl.fit(small_cnn, red_and_blue, epochs=1, lr=0.1)
     assert {k for k in unchanged(before, small_cnn)} == {
@@ -122,7 +127,7 @@ def test_freeze_batch_norm_stops_it_alone(small_cnn, red_and_blue):
 def test_freeze_batch_norm_finds_timms_own_kind(red_and_blue):
     model = tl.freeze_batch_norm(timm.create_model("test_efficientnet", num_classes=2))
     before = state(model)
-    tl.train_unfrozen(model)(red_and_blue[0].repeat(1, 1, 4, 4))
+    train_unfrozen(model)(red_and_blue[0].repeat(1, 1, 4, 4))
     assert len(unchanged(before, model)) == len(before)
     assert any("running_mean" in k for k in before)
 
@@ -144,9 +149,9 @@ def test_names_are_exact(numbered):
     assert frozen == {"fc1.weight", "fc1.bias"}
 
 
-@pytest.mark.parametrize("change", [tl.freeze, tl.unfreeze, tl.get_layer])
+@pytest.mark.parametrize("change", [tl.freeze, unfreeze, get_layer])
 def test_unknown_layer_lists_the_near_names(numbered, change):
-    wrong = "fc_1" if change is tl.get_layer else ["fc_1"]
+    wrong = "fc_1" if change is get_layer else ["fc_1"]
     with pytest.raises(tl.CourseError, match="no layer 'fc_1'") as caught:
         change(numbered, wrong)
     said = caught.value.next_step
@@ -160,12 +165,12 @@ def test_unknown_exception_is_refused_too(numbered):
 
 def test_empty_name_is_no_layer(numbered):
     with pytest.raises(tl.CourseError):
-        tl.get_layer(numbered, "")
+        get_layer(numbered, "")
 
 
 def test_get_layer_reaches_into_blocks():
     model = torchvision.models.resnet18(weights=None)
-    assert tl.get_layer(model, "layer1.0.conv1") is model.layer1[0].conv1
+    assert get_layer(model, "layer1.0.conv1") is model.layer1[0].conv1
 
 
 # --- heads -----------------------------------------------------------------------
@@ -187,9 +192,9 @@ def test_replace_head_changes_the_outputs_and_nothing_else(make, name, features)
     model = make()
     before = state(model)
     assert head_name(model) == name
-    old = tl.get_layer(model, name)
+    old = get_layer(model, name)
     tl.replace_head(model, 5)
-    new = tl.get_layer(model, name)
+    new = get_layer(model, name)
     assert (new.in_features, new.out_features) == (old.in_features, 5)
     assert features in (None, new.in_features)
     kept = {k for k in before if not k.startswith(f"{name}.")}
@@ -203,7 +208,7 @@ def test_new_head_of_a_frozen_network_learns():
     model = tl.freeze(torchvision.models.resnet18(weights=None))
     tl.replace_head(model, 2)
     assert tl.count_parameters(model, learning=True) == 512 * 2 + 2
-    assert tl.train_unfrozen(model).fc.training
+    assert train_unfrozen(model).fc.training
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -254,12 +259,13 @@ def test_count_parameters_by_hand(small_cnn):
     assert tl.count_parameters(tl.freeze(small_cnn, ["conv"]), learning=True) == 26
 
 
-def test_summarize_lists_the_top_layers(small_cnn):
-    table = tl.summarize(tl.freeze(small_cnn, but="fc"))
-    assert list(table.index) == [n for n, _ in small_cnn.named_children()]
-    assert table.loc["conv"].tolist() == ["Conv2d", 168, 0]
-    assert table.loc["fc"].tolist() == ["Linear", 14, 14]
-    assert table["parameters"].sum() == 194
+def test_parameters_are_counted_layer_by_layer(small_cnn):
+    tl.freeze(small_cnn, but="fc")
+    count = tl.count_parameters
+    layers = dict(small_cnn.named_children())
+    assert (count(layers["conv"]), count(layers["conv"], learning=True)) == (168, 0)
+    assert (count(layers["fc"]), count(layers["fc"], learning=True)) == (14, 14)
+    assert count(small_cnn) == sum(map(count, layers.values())) == 194
 
 
 def test_drift_is_zero_exactly_where_nothing_moved(small_cnn, red_and_blue):
@@ -360,53 +366,6 @@ def test_reinitialize_refuses_what_it_cannot_reset_and_changes_nothing():
     assert len(unchanged(before, model)) == len(before)
 
 
-# --- cutting and joining ---------------------------------------------------------
-
-
-@pytest.fixture
-def stack():
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3), nn.Linear(3, 2))
-
-
-@pytest.mark.parametrize(
-    ("dropped", "left"),
-    [("3", [0, 1, 2]), ("0", [1, 2, 3]), (["1", "2"], [0, 3]), ([], [0, 1, 2, 3])],
-)
-def test_dropped_layers_let_everything_pass(stack, dropped, left):
-    x, parts = torch.randn(5, 3), list(stack)
-    wanted = x
-    for i in left:
-        wanted = parts[i](wanted)
-    assert tl.drop_layers(stack, dropped) is stack
-    assert torch.equal(stack(x), wanted)
-    assert [n for n, _ in stack.named_children()] == ["0", "1", "2", "3"]
-
-
-def test_drop_layers_reaches_into_blocks():
-    model = torchvision.models.resnet18(weights=None)
-    tl.drop_layers(model, ["layer4.1", "fc"])
-    assert isinstance(model.layer4[1], nn.Identity)
-    assert model.eval()(torch.zeros(1, 3, 32, 32)).shape == (1, 512)
-
-
-def test_drop_layers_drops_nothing_where_a_name_is_wrong(stack):
-    with pytest.raises(tl.CourseError, match="no layer '9'"):
-        tl.drop_layers(stack, ["0", "9"])
-    assert isinstance(stack[0], nn.Linear)
-
-
-def test_appended_layers_come_first_and_last(stack):
-    x, bottom, top = torch.randn(5, 4), nn.Linear(4, 3), nn.Linear(2, 7)
-    joined = tl.append_layers(stack, bottom=bottom, top=top)
-    assert [n for n, _ in joined.named_children()] == ["bottom", "model", "top"]
-    assert torch.equal(joined(x), top(stack(bottom(x))))
-    assert joined.model is stack
-    only = tl.append_layers(stack, top=top)
-    assert [n for n, _ in only.named_children()] == ["model", "top"]
-    assert torch.equal(only(x[:, :3]), top(stack(x[:, :3])))
-
-
 def narrow_vgg():
     """VGG with batch-norm as torchvision builds it, a few channels wide."""
     features = torchvision.models.vgg.make_layers([4, "M", 8, "M", 8, 8, "M"], True)
@@ -435,128 +394,7 @@ VISION = {
     "vgg11_bn": narrow_vgg,
     "mobilenet": lambda: torchvision.models.mobilenet_v3_small(weights=None),
     "vit": narrow_vit,
-    "lite0": lambda: timm.create_model("tf_efficientnet_lite0"),
-    "small_resnet": lambda: small_resnet(4),
-    "small_vgg": lambda: small_vgg(4),
 }
-
-
-@pytest.fixture(scope="module")
-def vision():
-    made = {}
-
-    def make(kind):
-        if kind not in made:
-            torch.manual_seed(0)
-            made[kind] = VISION[kind]().eval()
-        return made[kind]
-
-    return make
-
-
-@pytest.mark.parametrize(
-    ("kind", "layer"),
-    [
-        ("resnet18", "layer2"),
-        ("resnet18", "layer2.0"),
-        ("resnet18", "maxpool"),
-        ("vgg11_bn", "features.7"),
-        ("vgg11_bn", "features"),
-        ("mobilenet", "features.4"),
-        ("vit", "encoder.layers.encoder_layer_0"),
-        ("lite0", "blocks.3"),
-        ("lite0", "blocks.3.1"),
-        ("small_resnet", "layer2"),
-        ("small_resnet", "layer4.1"),
-        ("small_vgg", "features.9"),
-        ("small_vgg", "head"),
-    ],
-)
-def test_split_network_computes_the_same(vision, kind, layer):
-    model = vision(kind)
-    x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
-    kept = []
-    hook = tl.get_layer(model, layer).register_forward_hook(
-        lambda m, a, out: kept.append(out.clone())
-    )
-    with torch.no_grad():
-        wanted = model(x)
-        hook.remove()
-        bottom, top = tl.split_at(model, layer)
-        between = bottom(x)
-        assert torch.equal(between, kept[0])
-        assert torch.equal(top(between.clone()), wanted)
-    assert wanted.std() > 0 and between.std() > 0
-
-
-def test_split_parts_share_the_weights_of_the_network(vision):
-    model = vision("small_vgg")
-    bottom, top = tl.split_at(model, "features.9")
-    shared = {id(p) for p in model.parameters()}
-    below, above = ({id(p) for p in part.parameters()} for part in (bottom, top))
-    assert below | above == shared and not below & above
-    assert not model.training
-
-
-@pytest.mark.parametrize(
-    ("kind", "layer"),
-    [
-        ("resnet18", "layer2.0.conv1"),
-        ("small_resnet", "layer1.1.bn2"),
-        ("mobilenet", "features.3.block.0"),
-        ("lite0", "blocks.1.1.conv_pw"),
-        ("vit", "encoder.layers.encoder_layer_0.mlp"),
-    ],
-)
-def test_no_cut_inside_a_short_cut(vision, kind, layer):
-    with pytest.raises(tl.CourseError, match="something passes by") as caught:
-        tl.split_at(vision(kind), layer)
-    assert "end of a whole stage" in caught.value.next_step
-
-
-def test_no_cut_where_nothing_flows(vision):
-    with pytest.raises(tl.CourseError, match="no layer 'layer9'"):
-        tl.split_at(vision("resnet18"), "layer9")
-
-    class Idle(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.used, self.idle = nn.Linear(2, 2), nn.Linear(2, 2)
-
-        def forward(self, x):
-            return self.used(x)
-
-    with pytest.raises(tl.CourseError, match="takes no part"):
-        tl.split_at(Idle(), "idle")
-
-
-def test_stored_tensor_is_no_short_cut():
-    class Scaling(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer, self.gain = nn.Linear(2, 2), nn.Parameter(torch.rand(2))
-
-        def forward(self, x):
-            gain = self.gain
-            return self.layer(x * gain) * gain
-
-    model, x = Scaling(), torch.randn(3, 2)
-    bottom, top = tl.split_at(model, "layer")
-    assert torch.equal(top(bottom(x)), model(x))
-
-
-def test_network_that_decides_by_its_input_cannot_be_cut():
-    class Moody(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer = nn.Linear(2, 2)
-
-        def forward(self, x):
-            return self.layer(x) if x.sum() > 0 else x
-
-    with pytest.raises(tl.CourseError, match="cannot be cut: TraceError") as caught:
-        tl.split_at(Moody(), "layer")
-    assert "FeatureExtractor" in caught.value.next_step
 
 
 # --- any network -----------------------------------------------------------------
@@ -602,19 +440,19 @@ def logits_of(model, x):
 
 def test_surgery_works_for_any_network(any_network):
     model, layer, head, x = any_network
-    assert tl.get_layer(model, layer) is dict(model.named_modules())[layer]
+    assert get_layer(model, layer) is dict(model.named_modules())[layer]
     assert tl.count_parameters(model) == sum(p.numel() for p in model.parameters())
 
     tl.freeze(model, but=head)
     learning = {n for n, p in model.named_parameters() if p.requires_grad}
     assert learning == {f"{head}.weight", f"{head}.bias"}
-    tl.train_unfrozen(model)
+    train_unfrozen(model)
     assert [n for n, m in model.named_modules() if m.training] == [head]
-    tl.unfreeze(model, layer)
+    unfreeze(model, layer)
     inside = {n for n, p in model.named_parameters() if p.requires_grad} - learning
     assert inside and all(n.startswith(f"{layer}.") for n in inside)
 
-    tl.replace_head(tl.unfreeze(model), 7)
+    tl.replace_head(unfreeze(model), 7)
     assert head_name(model) == head and logits_of(model, x).shape == (2, 7)
 
     before = tl.snapshot(model)
@@ -623,7 +461,3 @@ def test_surgery_works_for_any_network(any_network):
     moved = {n for n, d in tl.drift(before, model).items() if d > 0}
     assert moved and all(f"{n}.".startswith(f"{layer}.") for n in moved)
     assert torch.isfinite(logits_of(model, x)).all()
-
-    width = tl.get_layer(model, head).in_features
-    tl.drop_layers(model, head)
-    assert logits_of(model, x).shape == (2, width)

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import io
-import shutil
 import struct
+from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
 import torch
-from conftest import draw, fill
+from pictures import draw
 from PIL import Image, ImageCms
 
 import tlhelpers as tl
 from tlhelpers import tasks
-from tlhelpers.tasks import ImageSplit, ImageTask, stratified_split
+from tlhelpers.tasks import (
+    PART_NAMES,
+    ImageSplit,
+    ImageTask,
+    TextSplit,
+    TextTask,
+    stratified_split,
+)
 
 
 def pixels(path) -> np.ndarray:
-    image = tl.read_image(path)
+    image = tasks.read_image(path)
     assert image.mode == "RGB"
     return np.asarray(image).astype(int)
-
-
-def names_in(split) -> set[str]:
-    return {p.name for p in split.paths}
-
-
-def splits_of(task) -> dict[str, ImageSplit]:
-    return {"train": task.train, "valid": task.valid, "test": task.test}
 
 
 # --- reading any picture ---------------------------------------------------------
@@ -109,23 +108,23 @@ def test_broken_picture_is_refused_by_name(tmp_path, damage):
     path = tmp_path / "broken.jpg"
     damage(path)
     with pytest.raises(tl.CourseError, match=r"broken\.jpg cannot be read") as caught:
-        tl.read_image(path)
+        tasks.read_image(path)
     assert "JPEG or PNG" in caught.value.next_step
 
 
 def test_missing_picture_is_refused_by_name(tmp_path):
     with pytest.raises(tl.CourseError, match=r"no picture .*gone\.png"):
-        tl.read_image(tmp_path / "gone.png")
+        tasks.read_image(tmp_path / "gone.png")
 
 
 def test_folder_is_no_picture(tmp_path):
     with pytest.raises(tl.CourseError, match="cannot be read"):
-        tl.read_image(tmp_path)
+        tasks.read_image(tmp_path)
 
 
 def test_picture_without_a_file_name_is_called_the_picture():
     with pytest.raises(tl.CourseError, match="^The picture cannot be read"):
-        tl.read_image(io.BytesIO(b"no picture"))
+        tasks.read_image(io.BytesIO(b"no picture"))
 
 
 def test_size_limit_is_checked_before_decoding(tmp_path, monkeypatch):
@@ -135,14 +134,14 @@ def test_size_limit_is_checked_before_decoding(tmp_path, monkeypatch):
     Image.new("RGB", (10, 11)).save(tmp_path / "big.bmp")
     decoded.clear()
     with pytest.raises(tl.CourseError, match="10 × 11 pixels"):
-        tl.read_image(tmp_path / "big.bmp")
+        tasks.read_image(tmp_path / "big.bmp")
     assert decoded == []
 
 
 def test_size_limit_itself_is_allowed(tmp_path, monkeypatch):
     monkeypatch.setattr(tasks, "MAX_PIXELS", 100)
     Image.new("RGB", (10, 10)).save(tmp_path / "just.png")
-    assert tl.read_image(tmp_path / "just.png").size == (10, 10)
+    assert tasks.read_image(tmp_path / "just.png").size == (10, 10)
 
 
 def test_decompression_bomb_is_refused(tmp_path):
@@ -150,7 +149,7 @@ def test_decompression_bomb_is_refused(tmp_path):
     size = struct.pack("<IiiHHIIiiII", 40, 30_000, 30_000, 1, 24, 0, 0, 0, 0, 0, 0)
     (tmp_path / "bomb.bmp").write_bytes(head + size)
     with pytest.raises(tl.CourseError, match="too large"):
-        tl.read_image(tmp_path / "bomb.bmp")
+        tasks.read_image(tmp_path / "bomb.bmp")
 
 
 def test_damaged_bytes_are_read_or_refused_but_never_crash():
@@ -165,7 +164,7 @@ def test_damaged_bytes_are_read_or_refused_but_never_crash():
                 data[: rng.integers(1, len(data) + 1)] if rng.random() < 0.5 else data
             )
             try:
-                assert tl.read_image(io.BytesIO(data.tobytes())).mode == "RGB"
+                assert tasks.read_image(io.BytesIO(data.tobytes())).mode == "RGB"
                 outcomes["read"] += 1
             except tl.CourseError:
                 outcomes["refused"] += 1
@@ -212,195 +211,13 @@ def test_take_keeps_the_order_asked_for(tiny_images):
     assert taken.labels.tolist() == split.labels[[3, 0]].tolist()
 
 
-# --- from_folder: what it refuses ------------------------------------------------
-
-
-def test_missing_folder_is_refused(tmp_path):
-    with pytest.raises(tl.CourseError, match="There is no folder"):
-        tl.from_folder(tmp_path / "nowhere")
-
-
-def test_file_instead_of_a_folder_is_refused(tmp_path):
-    (tmp_path / "pets.zip").touch()
-    with pytest.raises(tl.CourseError, match="is a file, not a folder"):
-        tl.from_folder(tmp_path / "pets.zip")
-
-
-def test_empty_folder_is_refused(tmp_path):
-    with pytest.raises(tl.CourseError, match="is empty") as caught:
-        tl.from_folder(tmp_path)
-    assert "one sub-folder per class" in caught.value.next_step
-
-
-def test_pictures_without_class_folders_are_refused(tmp_path):
-    fill(tmp_path, "disc", range(6))
-    with pytest.raises(tl.CourseError, match="no class with pictures"):
-        tl.from_folder(tmp_path)
-
-
-def test_single_class_is_refused_by_name(tmp_path):
-    fill(tmp_path / "disc", "disc", range(6))
-    with pytest.raises(tl.CourseError, match="only one class, 'disc'"):
-        tl.from_folder(tmp_path)
-
-
-def test_class_with_too_few_pictures_is_named_with_its_count(tiny_images):
-    fill(tiny_images / "dot", "dot", range(4))
-    with pytest.raises(tl.CourseError, match="'dot' has 4") as caught:
-        tl.from_folder(tiny_images)
-    assert "'disc'" not in str(caught.value) and "at least 5" in str(caught.value)
-
-
-def test_class_whose_pictures_are_all_broken_does_not_vanish(tiny_images):
-    (tiny_images / "dot").mkdir()
-    for i in range(6):
-        (tiny_images / "dot" / f"{i}.jpg").write_text(f"broken {i}")
-    with pytest.raises(tl.CourseError, match="'dot' has 0.*skipped 6 unreadable"):
-        tl.from_folder(tiny_images)
-
-
-def test_given_split_without_a_class_is_refused(tmp_path):
-    for i, part in enumerate(("train", "valid", "test")):
-        fill(tmp_path / part / "disc", "disc", range(6 * i, 6 * i + 6))
-    fill(tmp_path / "train" / "square", "square", range(6))
-    with pytest.raises(tl.CourseError, match="'valid' has no picture of 'square'"):
-        tl.from_folder(tmp_path)
-
-
-# --- from_folder: what it passes over --------------------------------------------
-
-
-def test_other_files_are_passed_over_and_counted(tiny_images):
-    for name in ("notes.txt", "Thumbs.db"):
-        (tiny_images / "disc" / name).write_text("no picture")
-    (tiny_images / "disc" / ".DS_Store").write_text("not even counted")
-    (tiny_images / "README.md").write_text("beside the classes")
-    task = tl.from_folder(tiny_images)
-    assert sum(map(len, splits_of(task).values())) == 30
-    assert "passed over 2 files" in str(task)
-
-
-def test_broken_picture_is_skipped_named_and_counted(tiny_images):
-    (tiny_images / "disc" / "bad.jpg").write_text("no picture")
-    task = tl.from_folder(tiny_images)
-    assert sum(map(len, splits_of(task).values())) == 30
-    assert "skipped 1 unreadable: disc/bad.jpg (not a picture format)" in str(task)
-
-
-def test_of_exact_copies_one_is_kept(tiny_images):
-    original = tiny_images / "disc" / "disc_000.png"
-    for i in range(3):
-        shutil.copy(original, tiny_images / "disc" / f"copy_{i}.png")
-    task = tl.from_folder(tiny_images)
-    contents = [p.read_bytes() for s in splits_of(task).values() for p in s.paths]
-    assert contents.count(original.read_bytes()) == 1
-    assert len(contents) == 30
-    assert "left out 3 exact copies" in str(task)
-
-
-def test_clean_folder_needs_no_remark(tiny_images):
-    assert tl.from_folder(tiny_images).card["remarks"] == []
-
-
-# --- from_folder: how it splits --------------------------------------------------
-
-
-def test_class_names_are_sorted_and_label_the_pictures(tiny_images):
-    task = tl.from_folder(tiny_images)
-    assert task.class_names == ("disc", "square") and task.n_classes == 2
-    for split in splits_of(task).values():
-        assert split.labels.dtype == np.int64
-        for path, label in zip(split.paths, split.labels):
-            assert path.parent.name == task.class_names[label]
-
-
-def test_no_picture_stands_in_two_splits_and_none_is_lost(tiny_images):
-    task = tl.from_folder(tiny_images)
-    listed = [p for s in splits_of(task).values() for p in s.paths]
-    assert len(listed) == len(set(listed)) == 30
-    assert set(listed) == set(tiny_images.glob("*/*.png"))
-
-
-def test_each_class_is_split_in_the_same_shares(tiny_images):
-    task = tl.from_folder(tiny_images, valid=0.2, test=0.3)
-    counts = {k: np.bincount(s.labels).tolist() for k, s in splits_of(task).items()}
-    assert counts == {"train": [10, 5], "valid": [4, 2], "test": [6, 3]}
-
-
-def test_seed_decides_the_split(tiny_images):
-    first, again, other = (tl.from_folder(tiny_images, seed=s) for s in (1, 1, 2))
-    assert names_in(first.test) == names_in(again.test)
-    assert names_in(first.train) == names_in(again.train)
-    assert names_in(first.test) != names_in(other.test)
-
-
-@pytest.mark.parametrize("valid_name", ["valid", "val", "Valid"])
-def test_given_splits_are_respected(tmp_path, valid_name):
-    spans = {"train": range(8), valid_name: range(8, 11), "test": range(11, 16)}
-    for part, numbers in spans.items():
-        for kind in ("disc", "square"):
-            fill(tmp_path / part / kind, kind, numbers)
-    task = tl.from_folder(tmp_path)
-    assert task.class_names == ("disc", "square")
-    for split, folder in zip(splits_of(task).values(), spans):
-        assert {p.parent.parent.name for p in split.paths} == {folder}
-        assert len(split) == 2 * len(spans[folder])
-
-
-def test_valid_is_carved_from_train_where_only_test_is_given(tmp_path):
-    for kind in ("disc", "square"):
-        fill(tmp_path / "train" / kind, kind, range(10))
-        fill(tmp_path / "test" / kind, kind, range(10, 16))
-    task = tl.from_folder(tmp_path)
-    assert {p.parent.parent.name for p in task.test.paths} == {"test"}
-    assert {p.parent.parent.name for p in task.valid.paths} == {"train"}
-    counts = [np.bincount(s.labels).tolist() for s in splits_of(task).values()]
-    assert counts == [[8, 8], [2, 2], [6, 6]]
-
-
-def test_copy_of_a_test_picture_is_left_out_of_train(tmp_path):
-    for kind in ("disc", "square"):
-        fill(tmp_path / "train" / kind, kind, range(10))
-        fill(tmp_path / "test" / kind, kind, range(9, 15))
-    task = tl.from_folder(tmp_path)
-    assert len(task.test) == 12 and len(task.train) + len(task.valid) == 18
-
-
-def test_splitting_anew_is_said_where_the_folders_name_no_test(tmp_path):
-    for kind in ("disc", "square"):
-        fill(tmp_path / "train" / kind, kind, range(8))
-        fill(tmp_path / "val" / kind, kind, range(8, 16))
-    task = tl.from_folder(tmp_path)
-    assert task.class_names == ("disc", "square")
-    assert min(map(len, splits_of(task).values())) >= 4
-    assert "split anew" in str(task)
-
-
-def test_smallest_folder_that_is_allowed_fills_every_split(tmp_path):
-    for kind in ("disc", "square"):
-        fill(tmp_path / kind, kind, range(tasks.MIN_PER_CLASS))
-    task = tl.from_folder(tmp_path)
-    for split in splits_of(task).values():
-        assert set(split.labels) == {0, 1}
+# --- splitting -------------------------------------------------------------------
 
 
 def test_stratified_split_gives_no_test_where_none_is_wanted():
     part = stratified_split(np.repeat([0, 1], 10), seed=0, valid=0.2, test=0.0)
     assert sorted(set(part)) == ["train", "valid"]
     assert (part == "valid").sum() == 4
-
-
-def test_large_folder_is_limited_at_random_and_says_so(tiny_images):
-    first, again, other = (
-        tl.from_folder(tiny_images, limit=12, seed=s) for s in (0, 0, 1)
-    )
-    kept = [
-        {p.name for s in splits_of(task).values() for p in s.paths}
-        for task in (first, again, other)
-    ]
-    assert kept[0] == kept[1] != kept[2]
-    assert len(kept[0]) == 12 + 10
-    assert "disc: 12 of 20" in str(first) and "square:" not in str(first)
 
 
 # --- samples ---------------------------------------------------------------------
@@ -465,3 +282,38 @@ def test_frame_lists_train_and_valid_by_class_name(tiny_images):
 def test_task_prints_its_counts(task):
     assert "train 62 · valid 1 · test 1" in str(task)
     assert "3 classes (a, b, c)" in str(task)
+
+
+def test_splits_are_sequences_of_pairs(tiny_images):
+    texts = TextSplit(("a", "b", "c"), np.array([0, 1, -1]))
+    assert len(texts) == 3 and ("b", 1) in texts
+    assert [label for _, label in texts] == [0, 1, -1]
+    pictures = tl.from_folder(tiny_images).test
+    assert len(list(pictures)) == len(pictures)
+    assert type(pictures.take([0])) is ImageSplit and type(texts.take([0])) is TextSplit
+    assert texts.take([]).texts == () and len(pictures.take(np.array([], int))) == 0
+
+
+def test_labels_of_tensors_can_be_changed_without_changing_the_split(tiny_images):
+    split = tl.from_folder(tiny_images).valid
+    before = split.labels.tolist()
+    _, y = split.tensors(8)
+    y += 5
+    assert split.labels.tolist() == before
+
+
+def test_a_task_is_frozen_and_of_its_kind(task):
+    with pytest.raises(FrozenInstanceError):
+        task.name = "other"
+    with pytest.raises(FrozenInstanceError):
+        task.train.labels = None
+    assert type(task.sample(2)) is ImageTask
+    assert (ImageTask.KIND, TextTask.KIND) == ("pictures", "texts")
+
+
+def test_parts_have_one_table_of_names():
+    assert set(PART_NAMES.values()) == set(tasks.PARTS)
+    assert {n for n, part in PART_NAMES.items() if part == "valid"} == {
+        *("valid", "val", "validation", "dev", "eval")
+    }
+    assert PART_NAMES["training"] == "train" and PART_NAMES["testing"] == "test"

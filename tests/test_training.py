@@ -117,7 +117,7 @@ def test_param_groups_hold_body_and_head(small_cnn):
 def test_frozen_part_has_no_group(small_cnn):
     (head,) = tl.param_groups(tl.freeze(small_cnn, but="fc"), lr=1.0, body_factor=0.1)
     assert head["name"] == "head" and head["lr"] == 1.0
-    (body,) = tl.param_groups(tl.freeze(tl.unfreeze(small_cnn), ["fc"]), lr=1.0)
+    (body,) = tl.param_groups(tl.freeze(small_cnn, "fc", but=["conv", "bn"]), lr=1.0)
     assert body["name"] == "body"
 
 
@@ -142,7 +142,9 @@ def test_data_loader_is_taken_as_it_is(red_and_blue):
     assert losses[-1] < losses[0] and tl.evaluate(model, red_and_blue) > 0.95
 
 
-def test_batches_of_dicts_reach_the_network(red_and_blue):
+def test_batches_of_several_tensors_reach_the_network(red_and_blue):
+    transformers = pytest.importorskip("transformers")
+
     class Named(nn.Module):
         def __init__(self):
             super().__init__()
@@ -152,7 +154,8 @@ def test_batches_of_dicts_reach_the_network(red_and_blue):
             return self.inner(batch["pixels"] * batch["mask"])
 
     x, y = red_and_blue
-    batches = [({"pixels": x, "mask": torch.ones(40, 1, 1, 1)}, y)] * 3
+    inputs = {"pixels": x, "mask": torch.ones(40, 1, 1, 1)}
+    batches = [(transformers.BatchEncoding(inputs), y)] * 3
     model = Named()
     losses = tl.fit(model, batches, epochs=8, lr=0.05)
     assert losses[-1] < losses[0] / 2
@@ -194,7 +197,7 @@ def test_grouped_convolutions_are_not_trained_in_bf16_on_a_cpu(monkeypatch):
 def test_frozen_network_is_refused(small_cnn, red_and_blue):
     with pytest.raises(tl.CourseError, match="Every layer is frozen") as caught:
         tl.fit(tl.freeze(small_cnn), red_and_blue, epochs=1, lr=0.1)
-    assert "unfreeze" in caught.value.next_step
+    assert "tl.freeze(model, but=" in caught.value.next_step
 
 
 def test_lengths_that_differ_are_refused(red_and_blue):
@@ -236,11 +239,14 @@ def test_predict_proba_is_the_softmax_of_the_logits(small_cnn, red_and_blue):
 
 
 def test_predict_proba_is_exact_in_fp32(small_cnn, red_and_blue, monkeypatch):
-    monkeypatch.setattr("tlhelpers.session.fast_precision", lambda device=None: "fp32")
+    # Slow hardware would hide a precision that is not passed on.
+    monkeypatch.setattr("tlhelpers.machine.fast_precision", lambda device=None: "bf16")
     with torch.no_grad():
         wanted = small_cnn.eval()(red_and_blue[0]).softmax(1).numpy()
-    got = tl.predict_proba(small_cnn, red_and_blue[0], batch_size=16)
+    got = tl.predict_proba(small_cnn, red_and_blue[0], batch_size=16, precision="fp32")
     np.testing.assert_allclose(got, wanted, rtol=1e-5)
+    fast = tl.predict_proba(small_cnn, red_and_blue[0])
+    assert not np.allclose(fast, wanted, rtol=1e-5)
 
 
 def test_predicting_changes_nothing(small_cnn, red_and_blue):
@@ -389,3 +395,17 @@ def test_nothing_large_is_left_behind(monkeypatch):
     tl.fit(model, (torch.rand(8, 12), torch.tensor([0, 1] * 4)), epochs=1, lr=0.1)
     assert all(p.grad is None for p in model.parameters())
     assert not made[0].state and not made[0].param_groups
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_loops_run_on_the_gpu_and_answer_on_the_cpu(small_cnn, red_and_blue):
+    x, y = red_and_blue
+    losses = tl.fit(small_cnn, (x, y), epochs=15, lr=0.05, batch_size=8)
+    assert losses[-1] < losses[0] / 2
+    assert next(small_cnn.parameters()).is_cuda
+    got = tl.predict_logits(small_cnn, x, batch_size=7, precision="fp32")
+    assert got.device.type == "cpu"
+    with torch.no_grad():
+        wanted = small_cnn.cpu().eval()(x)
+    torch.testing.assert_close(got, wanted, rtol=1e-2, atol=1e-2)  # TF32 in cuDNN

@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 from scipy.stats import kendalltau, multivariate_normal, ortho_group
+from sklearn.covariance import ledoit_wolf
+from sklearn.linear_model import BayesianRidge
+from sklearn.model_selection import LeaveOneOut, cross_val_score
+from sklearn.neighbors import KNeighborsClassifier
 
 import tlhelpers as tl
 
@@ -90,12 +94,12 @@ def evidence(features, y):
     for c in np.unique(y):
         t = (y == c).astype(float)
 
-        def surprise(logs, t=t):
+        def loss(logs, t=t):
             prior, noise = np.exp(logs)
             cover = features @ features.T / prior + np.eye(len(t)) / noise
             return -multivariate_normal(np.zeros(len(t)), cover).logpdf(t)
 
-        best = minimize(surprise, (1.0, 1.0), method="Nelder-Mead", tol=1e-8)
+        best = minimize(loss, (1.0, 1.0), method="Nelder-Mead", tol=1e-8)
         found.append(-best.fun / len(t))
     return np.mean(found)
 
@@ -111,6 +115,22 @@ def test_logme_with_more_features_than_examples(rng):
     features = rng.normal(size=(12, 40))
     features[:, 0] += 3 * y
     assert tl.logme(features, y) == pytest.approx(evidence(features, y), abs=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(60, 8), (30, 12)])
+def test_logme_agrees_with_the_evidence_of_scikit_learns_bayesian_ridge(rng, shape):
+    y = np.arange(shape[0]) % 3
+    features = rng.normal(size=shape) + np.eye(shape[1])[y]
+    flat = {"alpha_1": 0, "alpha_2": 0, "lambda_1": 0, "lambda_2": 0, "tol": 1e-9}
+    ridge = BayesianRidge(fit_intercept=False, compute_score=True, **flat)
+    scores = [ridge.fit(features, y == c).scores_[-1] / len(y) for c in range(3)]
+    assert tl.logme(features, y) == pytest.approx(np.mean(scores), abs=1e-7)
+
+
+def test_logme_of_noise_in_many_dimensions_is_still_the_largest(rng):
+    # Where the usual updates of prior and noise take hundreds of steps.
+    features, y = np.abs(rng.normal(size=(40, 400))), np.arange(40) % 4
+    assert tl.logme(features, y) == pytest.approx(evidence(features, y), abs=1e-4)
 
 
 def test_logme_by_hand():
@@ -152,8 +172,6 @@ def test_h_score_by_hand():
 
 
 def test_h_score_is_the_trace_by_its_definition(task):
-    from sklearn.covariance import ledoit_wolf
-
     good, _, y = task
     spread, shrinkage = ledoit_wolf(good)
     means = np.stack([good[y == c].mean(0) for c in y])
@@ -178,6 +196,14 @@ def test_knn_score_by_hand():
     # 180 and 190 are each other's nearest, and outvote it; it is outvoted itself.
     y = np.array([0, 0, 0, 1, 1, 0])
     assert tl.knn_score(x, y, n_neighbors=2) == pytest.approx(5 / 6)
+
+
+def test_knn_score_leaves_each_example_out(task):
+    good, _, y = task
+    neighbours = KNeighborsClassifier(3, weights="distance", metric="cosine")
+    x = good - good.mean(axis=0)
+    wanted = cross_val_score(neighbours, x, y, cv=LeaveOneOut()).mean()
+    assert tl.knn_score(good, y, n_neighbors=3) == pytest.approx(wanted)
 
 
 SCORES = {"logme": tl.logme, "h_score": tl.h_score, "knn_score": tl.knn_score}

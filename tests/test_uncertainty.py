@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 from scipy.special import softmax
-from sklearn import metrics
+from scipy.stats import entropy
+from sklearn.metrics import (
+    accuracy_score,
+    brier_score_loss,
+    log_loss,
+    mean_squared_error,
+    roc_auc_score,
+)
 
 import tlhelpers as tl
 
@@ -19,37 +28,62 @@ def judged(request):
     return p, y
 
 
-# --- proper scores ----------------------------------------------------------------
+# --- scores of the libraries: what the notebooks say of them -----------------------
 
 
-def test_nll_is_the_log_loss(judged):
-    assert tl.nll(*judged) == pytest.approx(metrics.log_loss(judged[1], judged[0]))
+def test_log_loss_by_hand(judged):
+    p, y = judged
+    wanted = -np.log(p[np.arange(len(y)), y]).mean()
+    assert log_loss(y, p, labels=range(p.shape[1])) == pytest.approx(wanted)
+    # Certain and wrong: large and finite.
+    certain = [[1.0, 0.0]]
+    assert log_loss([0], certain, labels=range(2)) == pytest.approx(0)
+    assert 20 < log_loss([1], certain, labels=range(2)) < 40
 
 
-def test_nll_of_certain_and_wrong_is_large_and_finite():
-    p = np.array([[1.0, 0.0]])
-    assert tl.nll(p, [0]) == 0
-    assert 20 < tl.nll(p, [1]) < 40
-
-
-def test_brier_by_hand():
+def test_brier_score_by_hand():
     p = np.array([[0.7, 0.2, 0.1], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
     # 0.3² + 0.2² + 0.1² = 0.14; all right is 0, all wrong 2.
-    assert tl.brier(p, np.array([0, 2, 1])) == pytest.approx((0.14 + 0 + 2) / 3)
+    assert brier([0, 2, 1], p) == pytest.approx((0.14 + 0 + 2) / 3)
 
 
-def test_brier_of_two_classes_is_twice_the_one_of_scikit_learn(judged):
+def test_brier_score_is_the_squared_distance_to_the_truth(judged):
     p, y = judged
-    if p.shape[1] == 2:
-        wanted = 2 * metrics.brier_score_loss(y, p[:, 1])
-    else:
-        wanted = metrics.brier_score_loss(y, p, scale_by_half=False)
-    assert tl.brier(p, y) == pytest.approx(wanted)
+    wanted = ((p - np.eye(p.shape[1])[y]) ** 2).sum(axis=1).mean()
+    assert brier(y, p) == pytest.approx(wanted)
 
 
-def test_entropy_by_hand():
+def test_brier_score_is_scikit_learns(judged):
+    if "scale_by_half" not in inspect.signature(brier_score_loss).parameters:
+        pytest.skip("scikit-learn before 1.7 knows the score of two classes only")
+    p, y = judged
+    options = {"labels": range(p.shape[1]), "scale_by_half": False}
+    assert brier(y, p) == pytest.approx(brier_score_loss(y, p, **options))
+
+
+def brier(y, p):
+    """Compute it as notebook 04 does."""
+    return p.shape[1] * mean_squared_error(np.eye(p.shape[1])[y], p)
+
+
+def test_entropy_by_hand(judged):
     p = np.array([[1.0, 0, 0, 0], [0.25, 0.25, 0.25, 0.25], [0.5, 0.5, 0, 0]])
-    np.testing.assert_allclose(tl.entropy(p), [0, np.log(4), np.log(2)], atol=1e-9)
+    np.testing.assert_allclose(entropy(p, axis=1), [0, np.log(4), np.log(2)], atol=1e-9)
+    p, _ = judged
+    np.testing.assert_allclose(entropy(p, axis=1), -(p * np.log(p)).sum(axis=1))
+
+
+def test_strangers_score_is_the_share_of_ordered_pairs():
+    def score(known, unknown):
+        doubt = entropy(np.concatenate([known, unknown]), axis=1)
+        return roc_auc_score(np.repeat([0, 1], [len(known), len(unknown)]), doubt)
+
+    sure, unsure = rows(0.9, 0.99), rows(0.5, 0.6, 0.55)
+    assert score(sure, unsure) == 1
+    assert score(unsure, sure) == 0
+    assert score(sure, sure[::-1]) == 0.5
+    # 0.6 and 0.9 against 0.7: one of the two known ones is the surer.
+    assert score(rows(0.6, 0.9), rows(0.7)) == 0.5
 
 
 # --- calibration ------------------------------------------------------------------
@@ -110,8 +144,9 @@ def test_temperature_recovers_the_one_that_spoilt_the_probabilities(true):
 def test_temperature_gives_the_smallest_nll(judged):
     p, y = judged
     p = tl.apply_temperature(p, 0.4)
-    best = tl.nll(tl.apply_temperature(p, tl.fit_temperature(p, y)), y)
-    grid = [tl.nll(tl.apply_temperature(p, t), y) for t in np.geomspace(0.06, 18, 200)]
+    best = log_loss(y, tl.apply_temperature(p, tl.fit_temperature(p, y)))
+    tried = np.geomspace(0.06, 18, 200)
+    grid = [log_loss(y, tl.apply_temperature(p, t)) for t in tried]
     assert best <= min(grid) + 1e-6 and best < grid[0] - 0.1
 
 
@@ -124,7 +159,7 @@ def test_temperature_never_changes_the_answer(judged, temperature):
     p = tl.apply_temperature(judged[0], temperature)
     assert (p.argmax(1) == judged[0].argmax(1)).all()
     np.testing.assert_allclose(p.sum(1), 1)
-    softer = tl.entropy(p) - tl.entropy(judged[0])
+    softer = entropy(p, axis=1) - entropy(judged[0], axis=1)
     assert (softer > 0).all() if temperature > 1 else (softer < 0).all()
 
 
@@ -154,21 +189,14 @@ def test_abstention_by_hand():
     coverage, accuracy = tl.abstention_curve(p, y)
     assert coverage.tolist() == [0.25, 0.5, 0.75, 1.0]
     np.testing.assert_allclose(accuracy, [1, 1, 2 / 3, 1 / 2])
-    assert tl.abstention_score(p, y) == pytest.approx(accuracy.mean())
-
-
-def test_abstention_by_a_given_doubt():
-    p, y = rows(0.6, 0.99, 0.8, 0.7), np.array([1, 0, 0, 1])
-    _, accuracy = tl.abstention_curve(p, y, doubt=np.array([0, 3, 2, 1]))
-    np.testing.assert_allclose(accuracy, [0, 0, 1 / 3, 1 / 2])
 
 
 def test_abstention_ends_at_the_accuracy(judged):
     p, y = judged
     coverage, accuracy = tl.abstention_curve(p, y)
     assert len(coverage) == len(y) and coverage[-1] == 1
-    assert accuracy[-1] == pytest.approx(metrics.accuracy_score(y, p.argmax(1)))
-    assert tl.abstention_score(p, y) > accuracy[-1]
+    assert accuracy[-1] == pytest.approx(accuracy_score(y, p.argmax(1)))
+    assert accuracy.mean() > accuracy[-1]
 
 
 def test_abstention_does_not_depend_on_the_order_of_equal_doubts():
@@ -178,18 +206,9 @@ def test_abstention_does_not_depend_on_the_order_of_equal_doubts():
         np.testing.assert_allclose(accuracy, [0.5, 0.5, 0.5, 0.5, 0.6])
 
 
-def test_unknown_score_is_the_share_of_ordered_pairs():
-    sure, unsure = rows(0.9, 0.99), rows(0.5, 0.6, 0.55)
-    assert tl.unknown_score(sure, unsure) == 1
-    assert tl.unknown_score(unsure, sure) == 0
-    assert tl.unknown_score(sure, sure[::-1]) == 0.5
-    # 0.6 and 0.9 against 0.7: one of the two known ones is the surer.
-    assert tl.unknown_score(rows(0.6, 0.9), rows(0.7)) == 0.5
-
-
 # --- errors -----------------------------------------------------------------------
 
-SCORES = [tl.nll, tl.brier, tl.ece, tl.abstention_score, tl.fit_temperature]
+SCORES = [tl.reliability, tl.ece, tl.abstention_curve, tl.fit_temperature]
 
 
 @pytest.mark.parametrize(
@@ -217,3 +236,8 @@ def test_what_is_no_class_number_is_refused(score, y):
     with pytest.raises(tl.CourseError, match="2 class numbers, 0 … 1") as caught:
         score(rows(0.5, 0.6), y)
     assert "searchsorted" in caught.value.next_step
+
+
+def test_logits_are_no_probabilities_to_soften():
+    with pytest.raises(tl.CourseError, match="Probabilities were expected"):
+        tl.apply_temperature(np.array([[2.0, 3.0]]), 2)

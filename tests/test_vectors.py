@@ -1,18 +1,19 @@
-"""Word vectors: cosines by hand, a sanity set, the association test's own case."""
+"""Word vectors: gensim against cosines by hand, averages, the association test."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from gensim.models import KeyedVectors
 
 import tlhelpers as tl
-from tlhelpers import machine as session
-from tlhelpers.vectors import GLOVE, WordVectors
+from tlhelpers import machine
+
+GLOVE = "glove-wiki-gigaword-100"
 
 #: Twenty common words, each with words that belong in its company.
 COMPANY = {
@@ -44,111 +45,126 @@ def wikipedia():
     return tl.load_vectors()
 
 
+def keyed(words, rows) -> KeyedVectors:
+    """Make vectors of any length; a word is one letter, or words are a list."""
+    vectors = KeyedVectors(np.shape(rows)[1])
+    vectors.add_vectors(list(words), np.array(rows, dtype=np.float32))
+    return vectors
+
+
 @pytest.fixture
 def cross():
-    vectors = np.array([[2, 0], [1, 1], [0, 3], [-1, 0.0]], dtype=np.float32)
-    return WordVectors("cross", ("east", "between", "north", "west"), vectors)
+    words = ["east", "between", "north", "west"]
+    return keyed(words, [[2, 0], [1, 1], [0, 3], [-1, 0]])
 
 
 @pytest.mark.parametrize("word", COMPANY)
 def test_common_word_is_in_fitting_company(wikipedia, word):
-    near = set(wikipedia.nearest(word, n=10)["word"])
+    near = {found for found, _ in wikipedia.most_similar(word, topn=10)}
     assert len(near & set(COMPANY[word].split())) >= 2
 
 
+# --- gensim does what our own class did ----------------------------------------------
+
+
+def by_hand(vectors, query, n, without=()) -> list[str]:
+    """Return the n words of the largest cosine, in double precision."""
+    rows = vectors.vectors.astype(float)
+    cosine = rows @ query / np.linalg.norm(rows, axis=1) / np.linalg.norm(query)
+    order = [vectors.index_to_key[i] for i in np.argsort(-cosine)]
+    return [word for word in order if word not in without][:n]
+
+
+@pytest.mark.parametrize("word", COMPANY)
+def test_neighbours_are_those_of_the_cosine_by_hand(wikipedia, word):
+    found = [found for found, _ in wikipedia.most_similar(word, topn=10)]
+    assert found == by_hand(wikipedia, wikipedia[word], 10, [word])
+
+
 def test_nearest_is_the_cosine_by_hand(cross):
-    found = cross.nearest("east", n=3)
-    assert list(found["word"]) == ["between", "north", "west"]
-    assert found["cosine"].tolist() == pytest.approx([0.5**0.5, 0, -1], abs=1e-3)
-    assert list(cross.nearest("east", n=1, without=["between"])["word"]) == ["north"]
-    assert list(cross.nearest(np.array([0, 5]), n=1)["word"]) == ["north"]
+    words, cosines = zip(*cross.most_similar("east", topn=3))
+    assert list(words) == ["between", "north", "west"]
+    assert cosines == pytest.approx([0.5**0.5, 0, -1], abs=1e-6)
+    found = cross.similar_by_vector(np.array([0, 5], dtype=np.float32), topn=4)
+    assert [word for word, _ in found][:2] == ["north", "between"] and len(found) == 4
 
 
-def test_length_of_a_vector_does_not_matter():
-    rows = np.array([[2, 0, 1], [1, 1, 0], [0, 3, -1], [-1, 0, 2.0]])
-    one = WordVectors("one", tuple("abcd"), rows)
-    other = replace(one, vectors=rows * [[0.1], [9], [5], [0.3]])
-    for word in "abcd":
-        assert other.nearest(word, n=3).equals(one.nearest(word, n=3))
-        assert np.linalg.norm(other[word]) == pytest.approx(1)
-    short, long = (one.nearest(k * np.array([3, 1, 2]), n=4) for k in (0.1, 7))
-    assert short.equals(long)
+@pytest.mark.parametrize(
+    "asked",
+    ["man king woman", "france paris italy", "car cars dog", "go went take"],
+)
+def test_analogies_are_those_by_hand_with_and_without_the_words_asked(wikipedia, asked):
+    a, b, c = asked.split()
+    goal = wikipedia[b] - wikipedia[a] + wikipedia[c]
+    allowed = wikipedia.similar_by_vector(goal, topn=4)
+    assert [word for word, _ in allowed] == by_hand(wikipedia, goal, 4)
+    left_out = wikipedia.most_similar(positive=[b, c], negative=[a], topn=4)
+    assert [word for word, _ in left_out] == by_hand(wikipedia, goal, 4, [a, b, c])
 
 
-def test_words_left_out_do_not_come_back_when_many_are_asked_for(cross):
-    found = cross.nearest("north", n=9, without=["west", "west", "unknown"])
-    assert list(found["word"]) == ["between", "east"]
-    assert np.isfinite(found["cosine"]).all()
-    assert len(cross.nearest(cross["north"], n=9)) == 4
-
-
-def test_unknown_word_is_an_error_that_helps(wikipedia):
-    with pytest.raises(tl.CourseError, match="'riverr' is not among") as caught:
+def test_unknown_word_is_named_by_gensim(wikipedia):
+    with pytest.raises(KeyError, match="riverr"):
         wikipedia["riverr"]
-    assert "river" in caught.value.next_step
-    assert "lower case" in caught.value.next_step
-    with pytest.raises(tl.CourseError, match="not among"):
-        wikipedia.nearest("🦄🦄🦄")
+    with pytest.raises(KeyError, match="🦄"):
+        wikipedia.most_similar("🦄🦄🦄")
+    assert "riverr" not in wikipedia
 
 
-def test_analogy_by_hand_and_its_rule():
-    square = np.array([[1, 0.2], [1, 1], [0.2, 0.1], [0.2, 0.9]])
-    vectors = WordVectors("square", ("a", "b", "c", "d"), square)
-    goal = vectors["b"] - vectors["a"] + vectors["c"]
-    order = list(vectors.nearest(goal, n=4)["word"])
-    free = [w for w in order if w not in "abc"]
-    assert vectors.analogy("a", "b", "c") == free[0] == "d"
-    assert vectors.analogy("a", "b", "c", without_asked=False) == order[0]
-
-
-def test_analogy_score_asks_every_pair_with_every_other(wikipedia, monkeypatch):
-    asked = []
-
-    def answer(self, a, b, c, *, without_asked=True):
-        asked.append((a, b, c))
-        return "D" if c == "c" else "no"
-
-    monkeypatch.setattr(WordVectors, "analogy", answer)
-    pairs = [("a", "B"), ("c", "D"), ("e", "F")]
-    assert wikipedia.analogy_score(pairs) == pytest.approx(2 / 6)
-    assert len(asked) == 6 and ("a", "B", "a") not in asked
+# --- averages ------------------------------------------------------------------------
 
 
 def test_average_skips_unknown_words_and_gives_zeros_without_any(cross):
-    out = cross.average([["east", "?", "north"], ["east"], ["?"], []])
+    out = tl.average_vectors(cross, [["east", "?", "north"], ["east"], ["?"], []])
     assert out.tolist() == [[0.5, 0.5], [1, 0], [0, 0], [0, 0]]
     assert out.dtype == np.float32
 
 
-def test_numbers_count_from_one_cut_and_fill(cross):
-    out = cross.numbers([["north", "?", "east"], ["west"] * 9, []], length=4)
-    assert out.tolist() == [[3, 1, 0, 0], [4, 4, 4, 4], [0, 0, 0, 0]]
-    assert out.dtype == np.int64
+def test_average_counts_a_word_as_often_as_it_occurs(cross):
+    out = tl.average_vectors(cross, [["east", "west", "east", "east"]])
+    assert out.tolist() == [[0.5, 0]]
 
 
-def test_random_vectors_keep_the_words_and_nothing_else(cross):
-    one, again, other = (tl.random_vectors(cross, seed=s) for s in (0, 0, 1))
-    assert one.words == cross.words and one.vectors.shape == cross.vectors.shape
-    assert (one.vectors == again.vectors).all()
-    assert not np.allclose(one.vectors, other.vectors)
+def test_average_of_no_text_keeps_its_columns(cross):
+    assert tl.average_vectors(cross, []).shape == (0, 2)
 
 
-def test_trained_vectors_learn_company_and_repeat_themselves():
-    text = [f"the {a} eats {b} .".split() for a in ("cat", "dog") for b in ("x", "y")]
-    text += [f"a {a} drives to {b} now".split() for a in ("car", "van") for b in "mn"]
-    one, again = (tl.train_vectors(text * 300, size=16, epochs=15) for _ in range(2))
-    assert (one.vectors == again.vectors).all()
-    assert one["cat"] @ one["dog"] > one["cat"] @ one["car"]
+def test_average_is_gensims_mean_vector_of_each_text(wikipedia):
+    rng = np.random.default_rng(0)
+    texts = [
+        [*rng.choice(wikipedia.index_to_key, size), "unsubscribing"]
+        for size in (1, 7, 90)
+    ]
+    # Not of length 1, as word2vec leaves them.
+    lengths = rng.uniform(0.5, 9, (len(wikipedia), 1))
+    own = keyed(wikipedia.index_to_key, wikipedia.vectors * lengths)
+    for vectors in (wikipedia, own):
+        theirs = [vectors.get_mean_vector(text) for text in texts]
+        assert np.allclose(tl.average_vectors(vectors, texts), theirs, atol=1e-6)
+
+
+def test_length_of_a_vector_does_not_matter():
+    rows = np.array([[2, 0, 1], [1, 1, 0], [0, 3, -1], [-1, 0, 2.0]])
+    one, other = keyed("abcd", rows), keyed("abcd", rows * [[0.1], [9], [5], [0.3]])
+    text, groups = [["a", "b", "d"]], (["a", "b"], ["c", "d"])
+    averages = [tl.average_vectors(v, text) for v in (one, other)]
+    assert np.allclose(*averages, atol=1e-6)
+    leanings = [
+        tl.association(v, groups, (["a", "c"], ["b", "d"])) for v in (one, other)
+    ]
+    assert leanings[0] == pytest.approx(leanings[1], abs=1e-5)
+
+
+# --- association ---------------------------------------------------------------------
 
 
 def test_association_by_hand():
     # The first group lies on the first attribute, the second on the other one.
-    words = ("x1", "x2", "y1", "y2", "a1", "a2", "b1", "b2")
+    words = ["x1", "x2", "y1", "y2", "a1", "a2", "b1", "b2"]
     rows = [[1, 0], [1, 0.1], [0, 1], [0.1, 1], [1, 0], [1, 0], [0, 1], [0, 1.0]]
-    vectors = WordVectors("toy", words, np.array(rows))
+    vectors = keyed(words, rows)
     groups = (["x1", "x2"], ["y1", "y2"]), (["a1", "a2"], ["b1", "b2"])
     effect, p = tl.association(vectors, *groups)
-    unit = vectors.unit
+    unit = vectors.get_normed_vectors()
     lean = unit[:4] @ unit[4] - unit[:4] @ unit[6]
     by_hand = (lean[:2].mean() - lean[2:].mean()) / lean.std(ddof=1)
     assert effect == pytest.approx(by_hand) and effect > 1.5
@@ -157,16 +173,37 @@ def test_association_by_hand():
     assert back == pytest.approx(-effect) and q == 1.0
 
 
+def test_association_is_the_exact_permutation_test_of_scipy(wikipedia):
+    from scipy.stats import permutation_test
+
+    sides = [["he", "man", "father", "son"], ["she", "woman", "mother", "daughter"]]
+    groups = [
+        "physics chemistry bread cheese".split(),
+        "poetry dance math rock".split(),
+    ]
+    unit = {w: wikipedia[w] for g in (*sides, *groups) for w in g}
+    lean = [
+        [
+            float(np.mean([unit[w] @ unit[m] for m in sides[0]]))
+            - float(np.mean([unit[w] @ unit[f] for f in sides[1]]))
+            for w in group
+        ]
+        for group in groups
+    ]
+    theirs = permutation_test(
+        lean,
+        lambda x, y: np.mean(x) - np.mean(y),
+        vectorized=False,
+        n_resamples=np.inf,
+        alternative="greater",
+    )
+    _, p = tl.association(wikipedia, tuple(groups), tuple(sides))
+    assert p == pytest.approx(theirs.pvalue)
+
+
 def test_association_needs_words(cross):
     with pytest.raises(tl.CourseError, match="fewer than two"):
         tl.association(cross, (["east"], ["?"]), (["north"], ["west"]))
-
-
-def test_neighbours_are_compared_side_by_side(cross):
-    both = {"one": cross, "two": WordVectors("two", ("east", "far"), np.eye(2))}
-    said = tl.compare_neighbours(both, ["east", "west"], n=1).split("\n")
-    assert said[:2] == ["east · one: between", "east · two: far"]
-    assert said[3] == "west · two: no vector"
 
 
 # --- loading ---------------------------------------------------------------------
@@ -174,19 +211,33 @@ def test_neighbours_are_compared_side_by_side(cross):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    shutil.copytree(session.data_folder() / "models", tmp_path / "models")
-    monkeypatch.setattr(session, "data_folder", lambda: tmp_path)
+    shutil.copytree(machine.data_folder() / "models", tmp_path / "models")
+    monkeypatch.setattr(machine, "data_folder", lambda: tmp_path)
     return tmp_path / "models"
 
 
 @pytest.mark.parametrize("name", ["wikipedia", "wikipedia_small"])
 def test_bundled_vectors_are_what_their_card_says(name):
     vectors = tl.load_vectors(name)
-    assert len(vectors) == len(vectors.vectors) == len(set(vectors.words))
-    assert vectors.vectors.shape[1] == vectors.card["recipe"]["vector_size"]
-    assert vectors.vectors.dtype == np.float32 and np.isfinite(vectors.vectors).all()
-    path = session.data_folder() / "models" / f"{name}_vectors.safetensors"
+    path, card = machine.read_model_card(f"{name}_vectors")
+    assert len(vectors) == len(vectors.vectors) == len(set(vectors.index_to_key))
+    assert vectors.vectors.shape[1] == card["recipe"]["vector_size"]
+    assert vectors.vectors.dtype == np.float32
+    assert np.allclose(np.linalg.norm(vectors.vectors, axis=1), 1, atol=1e-5)
     assert path.stat().st_size <= 4e6
+
+
+def test_vectors_are_those_of_the_file_with_the_length_one():
+    from safetensors.numpy import load_file
+
+    path, _ = machine.read_model_card("wikipedia_small_vectors")
+    words = path.with_suffix(".txt").read_text(encoding="utf-8").split("\n")[:-1]
+    rows = load_file(path)["vectors"].astype(float)
+    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    vectors = tl.load_vectors("wikipedia_small")
+    assert vectors.index_to_key == words
+    assert np.allclose(vectors.vectors, rows, atol=1e-6)
+    assert np.allclose(vectors[words[7]], rows[7], atol=1e-6)
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "txt", "json"])
@@ -208,9 +259,7 @@ def test_unknown_vectors_are_an_error():
 @pytest.fixture
 def gensim_cache(tmp_path, monkeypatch):
     """Fill gensim's cache as its downloader does: a list, and a package that loads."""
-    pytest.importorskip("gensim")
     from gensim import downloader
-    from gensim.models import KeyedVectors
 
     monkeypatch.setattr(downloader, "BASE_DIR", str(tmp_path))
     monkeypatch.setattr(downloader, "base_dir", str(tmp_path), raising=False)
@@ -220,7 +269,7 @@ def gensim_cache(tmp_path, monkeypatch):
     )
     (tmp_path / GLOVE).mkdir()
     made = KeyedVectors(3)
-    made.add_vectors(["the", "cat"], np.eye(3, dtype=np.float32)[:2])
+    made.add_vectors(["the", "cat"], 5 * np.eye(3, dtype=np.float32)[:2])
     made.save_word2vec_format(str(tmp_path / GLOVE / "made.txt"))
     (tmp_path / GLOVE / "__init__.py").write_text(
         "from pathlib import Path\n"
@@ -236,12 +285,12 @@ def gensim_cache(tmp_path, monkeypatch):
 
 def test_full_profile_reads_glove_from_gensims_cache(gensim_cache):
     vectors = tl.load_vectors(profile="full")
-    assert vectors.words == ("the", "cat") and vectors.name == GLOVE
+    assert vectors.index_to_key == ["the", "cat"]
     assert vectors.vectors.tolist() == [[1, 0, 0], [0, 1, 0]]
 
 
 def test_glove_out_of_reach_is_said(monkeypatch):
-    downloader = pytest.importorskip("gensim.downloader")
+    from gensim import downloader
 
     def refuse(name):
         raise OSError("no route")

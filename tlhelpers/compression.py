@@ -1,25 +1,24 @@
-"""Small and fast models: distillation, ONNX, eight bits, latency."""
+"""Small and fast models: distillation, ONNX, eight bits."""
 
 from __future__ import annotations
 
-import time
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.export import Dim
 from torch.nn.functional import cross_entropy, kl_div
 
 from .errors import CourseError
+from .tasks import is_pieces
 from .training import fit
 
 
 def distillation_loss(
-    student: Tensor,
-    teacher: Tensor,
+    student_logits: Tensor,
+    teacher_logits: Tensor,
     labels: Tensor | None = None,
     *,
     temperature: float = 2.0,
@@ -33,10 +32,10 @@ def distillation_loss(
 
     Parameters
     ----------
-    student, teacher : Tensor, shape (n, n_classes)
-        Logits. No gradient flows into the teacher.
+    student_logits, teacher_logits : Tensor, shape (n, n_classes), any float
+        No gradient flows into the teacher.
     labels : Tensor, shape (n,), int64, or None
-        Class numbers; -1 where there is none.
+        Class numbers, 0 … n_classes - 1; -1 where there is none.
     temperature : float
         Softens both distributions, > 0; 1 leaves them as they are.
     alpha : float
@@ -44,8 +43,8 @@ def distillation_loss(
 
     Returns
     -------
-    Tensor, shape ()
-        Mean over the rows, nats.
+    Tensor, shape (), float32
+        Mean over the rows, nats, >= 0.
 
     Raises
     ------
@@ -56,16 +55,20 @@ def distillation_loss(
     ------
     Hinton, Vinyals and Dean 2015.
     """
-    _check(student, teacher, temperature, alpha)
-    t = temperature
-    says = (teacher.detach().float() / t).softmax(dim=1)
-    tries = (student.float() / t).log_softmax(dim=1)
-    soft = t**2 * kl_div(tries, says, reduction="none").sum(dim=1)
+    shapes = tuple(student_logits.shape), tuple(teacher_logits.shape)
+    if shapes[0] != shapes[1]:
+        problem = f"The student gives {shapes[0]}, the teacher {shapes[1]}."
+        raise CourseError(problem, "Both need one logit for each class.")
+    if temperature <= 0 or not 0 <= alpha <= 1:
+        problem = f"temperature {temperature}, alpha {alpha} are out of range."
+        raise CourseError(problem, "Give temperature > 0 and alpha from 0 to 1.")
+    p = (teacher_logits.detach().float() / temperature).softmax(dim=1)
+    log_q = (student_logits.float() / temperature).log_softmax(dim=1)  # (n, n_classes)
+    soft = temperature**2 * kl_div(log_q, p, reduction="none").sum(dim=1)  # (n,)
     if labels is None:
         return soft.mean()
-    known = labels >= 0
-    hard = cross_entropy(student.float(), labels.clamp_min(0), reduction="none")
-    return torch.where(known, alpha * soft + (1 - alpha) * hard, soft).mean()
+    hard = cross_entropy(student_logits.float(), labels.clamp_min(0), reduction="none")
+    return torch.where(labels >= 0, alpha * soft + (1 - alpha) * hard, soft).mean()
 
 
 def distill(
@@ -78,9 +81,9 @@ def distill(
     alpha: float = 0.5,
     **training: Any,
 ) -> list[float]:
-    """Train a student, in place, on what a teacher said.
+    """Train a student, in place, on a teacher's logits.
 
-    The teacher speaks once, before: ``predict_logits(teacher, x)``. Any two networks
+    The teacher is asked once, before: ``predict_logits(teacher, x)``. Any two networks
     that turn their batch into logits of the same classes will do.
 
     Parameters
@@ -88,76 +91,64 @@ def distill(
     student : nn.Module
     x : Tensor, shape (n, ...)
         The transfer set, as the student takes it.
-    teacher_logits : array, shape (n, n_classes)
+    teacher_logits : array or Tensor, shape (n, n_classes), any float
         For the same rows.
-    labels : array, shape (n,), or None
-        Class numbers, -1 where there is none.
-    temperature, alpha : float
-        As in :func:`distillation_loss`.
+    labels : array or Tensor, shape (n,), int, or None
+        Class numbers, 0 … n_classes - 1; -1 where there is none.
+    temperature : float
+        Softens both distributions, > 0; 1 leaves them as they are.
+    alpha : float
+        Weight of the teacher where there is a label, 0 … 1.
     **training
         Passed on to :func:`fit`: epochs, lr, batch_size, transform, seed …
 
     Returns
     -------
     list of float, length epochs
-        Mean loss of each epoch.
+        Mean loss of each epoch, nats.
 
     Raises
     ------
     CourseError
         If the numbers of rows differ, or as in :func:`distillation_loss`.
     """
-    says = torch.as_tensor(teacher_logits, dtype=torch.float32)
-    names = torch.full((len(says),), -1) if labels is None else torch.as_tensor(labels)
-    if not len(x) == len(says) == len(names):
-        raise CourseError(
-            f"{len(x)} inputs, {len(says)} rows of logits, {len(names)} labels.",
-            "Give one of each per example.",
-        )
+    teacher_logits = torch.as_tensor(teacher_logits, dtype=torch.float32)
+    unknown = torch.full((len(teacher_logits),), -1)
+    labels = unknown if labels is None else torch.as_tensor(labels)
+    if not len(x) == len(teacher_logits) == len(labels):
+        got = f"{len(x)} inputs, {len(teacher_logits)} rows of logits"
+        raise CourseError(f"{got}, {len(labels)} labels.", "Give one of each for each.")
+
+    how = {"temperature": temperature, "alpha": alpha}
 
     def loss(logits: Tensor, target: Tensor) -> Tensor:
-        return distillation_loss(
-            logits,
-            target[:, :-1],
-            target[:, -1].long(),
-            temperature=temperature,
-            alpha=alpha,
-        )
+        wanted, label = target[:, :-1], target[:, -1].long()
+        return distillation_loss(logits, wanted, label, **how)
 
     # Logits and label travel through the loop as one target; floats hold both.
-    target = torch.cat([says, names[:, None].float()], dim=1)
+    target = torch.cat([teacher_logits, labels[:, None]], dim=1)  # (n, n_classes + 1)
     return fit(student, (x, target), loss=loss, **training)
 
 
-def _check(student: Tensor, teacher: Tensor, temperature: float, alpha: float) -> None:
-    if student.shape != teacher.shape:
-        raise CourseError(
-            f"The student gives {tuple(student.shape)}, the teacher "
-            f"{tuple(teacher.shape)}.",
-            "Both need one logit for each class.",
-        )
-    if temperature <= 0 or not 0 <= alpha <= 1:
-        raise CourseError(
-            f"temperature {temperature}, alpha {alpha} are out of range.",
-            "Give a temperature above 0 and an alpha between 0 and 1.",
-        )
-
-
 def export_onnx(model: nn.Module, example: Tensor, path: str | Path) -> Path:
-    """Write a network of token numbers as ONNX, for any batch and any length.
+    """Write a network of texts or pictures as ONNX, for any number of them.
 
     Parameters
     ----------
     model : nn.Module
-        Takes token numbers, shape (n, length), 0 as padding; gives logits.
-    example : Tensor, shape (2 or more, 3 or more), int64
-        A batch to try it with.
+        Gives logits, shape (n, n_classes); is put on the CPU, in eval mode.
+    example : Tensor
+        A batch to try it with, two rows or more. Texts: the numbers of their pieces,
+        shape (n, 3 or more), int64, 0 where a text has ended. Pictures: shape
+        (n, 3, size, size), uint8, 0 … 255.
     path : path ending in .onnx
+        Its folder is made where there is none.
 
     Returns
     -------
     Path
-        The file; its input is "ids", its output "logits".
+        The file. Its input is "ids", any n and any length from 3 up, or "pixels", any
+        n; its output "logits".
 
     Raises
     ------
@@ -166,87 +157,19 @@ def export_onnx(model: nn.Module, example: Tensor, path: str | Path) -> Path:
     """
     import onnx
 
-    if example.ndim != 2 or len(example) < 2 or example.shape[1] < 3:
-        raise CourseError(
-            f"An example of shape {tuple(example.shape)} is too small.",
-            "Give two texts or more, of three pieces or more.",
-        )
-    path = Path(path)
-    free = {0: torch.export.Dim("n"), 1: torch.export.Dim("length", min=3)}
+    texts, path = is_pieces(example), Path(path)
+    if example.ndim < 2 or len(example) < 2 or example.shape[1] < 3:
+        problem = f"An example of shape {tuple(example.shape)} is too small."
+        raise CourseError(problem, "Give two rows or more; of texts, three pieces.")
+    free = {0: Dim("n"), 1: Dim("length", min=3)} if texts else {0: Dim("n")}
+    how = {"input_names": ["ids" if texts else "pixels"], "output_names": ["logits"]}
+    how |= {"dynamic_shapes": (free,), "dynamo": True, "verbose": False}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter, about itself
-        program = torch.onnx.export(
-            model.cpu().eval(),
-            (example,),
-            input_names=["ids"],
-            output_names=["logits"],
-            dynamic_shapes=(free,),
-            dynamo=True,
-            verbose=False,
-        )
-    program.save(str(path))
+        program = torch.onnx.export(model.cpu().eval(), (example,), **how)
+    made = program.model_proto
     # The exporter notes shapes that quantisation later finds contradictory.
-    graph = onnx.load(path)
-    del graph.graph.value_info[:]
-    onnx.save(graph, path)
+    del made.graph.value_info[:]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(made, path)
     return path
-
-
-def quantize_onnx(path: str | Path, target: str | Path) -> Path:
-    """Write a copy of an ONNX file whose weights have eight bits.
-
-    Dynamic quantisation: no data are needed; what flows through the network is
-    rounded as it comes.
-
-    Parameters
-    ----------
-    path, target : path
-
-    Returns
-    -------
-    Path
-        The new file, about a quarter as large.
-    """
-    import logging
-
-    from onnxruntime.quantization import quantize_dynamic
-
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # advice for networks of pictures
-    try:
-        quantize_dynamic(Path(path), Path(target))
-    finally:
-        logging.disable(before)
-    return Path(target)
-
-
-def run_onnx(path: str | Path) -> Callable[[Tensor], Tensor]:
-    """Load an ONNX file as a function from token numbers to logits, on the CPU."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(
-        str(path), providers=["CPUExecutionProvider"]
-    )
-    return lambda ids: torch.from_numpy(session.run(None, {"ids": ids.numpy()})[0])
-
-
-def latency(model: Any, batch: Tensor, *, repeats: int = 20) -> float:
-    """Return the milliseconds of one call on the CPU, fp32: the median of several.
-
-    Parameters
-    ----------
-    model : nn.Module or callable
-        Takes ``batch``.
-    batch : Tensor, shape (n, ...)
-    repeats : int
-        Calls, after three that are not counted.
-    """
-    if isinstance(model, torch.nn.Module):
-        model.cpu().eval()
-    times = []
-    with torch.inference_mode():
-        for _ in range(repeats + 3):
-            start = time.perf_counter()
-            model(batch)
-            times.append(time.perf_counter() - start)
-    return 1000 * float(np.median(times[3:]))

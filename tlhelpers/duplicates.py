@@ -1,20 +1,23 @@
-"""Find near-duplicates among examples, and leaks between splits."""
+"""Find near-duplicates: pictures by their grey thumbnails, texts by their words."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image
+from sklearn.feature_extraction.text import TfidfVectorizer
 from torch import Tensor
+from tqdm import tqdm
 
-from .machine import progress
-from .tasks import PARTS, Task, TextTask
-
-AnyTask = TypeVar("AnyTask", bound=Task)
+from .tasks import PARTS, ImageSplit, Task, TextSplit, TextTask, read_image
 
 SIDE = 16  # of the thumbnails, pixels
+BLOCK = 500  # examples compared with all others at a time
+
+COLUMNS = ("similarity", "split", "row", "other split", "other row", "same label")
 
 #: From this cosine on two examples count as nearly the same.
 NEARLY = {"pictures": 0.98, "texts": 0.85}
@@ -40,15 +43,19 @@ def near_duplicates(task: Task, *, threshold: float | None = None) -> pd.DataFra
         Columns "similarity", "split", "row", "other split", "other row", "same label".
     """
     limit = NEARLY[task.KIND] if threshold is None else threshold
-    places = [(k, i) for k in PARTS for i in range(len(getattr(task, k)))]
-    labels = np.concatenate([getattr(task, k).labels for k in PARTS])
-    rows = [
-        (score, *places[i], *places[j], labels[i] == labels[j])
-        for score, i, j in _pairs(_vectors(task), limit)
-    ]
-    columns = ["similarity", "split", "row", "other split", "other row", "same label"]
-    table = pd.DataFrame(rows, columns=columns)
-    return table.sort_values("similarity", ascending=False, ignore_index=True)
+    splits = [getattr(task, part) for part in PARTS]
+    vectors = _words(splits) if isinstance(task, TextTask) else _pictures(splits)
+    part = np.repeat(PARTS, [len(split) for split in splits])
+    row = np.concatenate([np.arange(len(split)) for split in splits])
+    label = np.concatenate([split.labels for split in splits])
+    found = []
+    for start, cosines in _cosines(vectors, vectors):
+        i, j = np.nonzero(np.triu(cosines >= limit, start + 1))  # i + start < j
+        score, i = cosines[i, j].astype(float), i + start
+        values = (score, part[i], row[i], part[j], row[j], label[i] == label[j])
+        found.append(pd.DataFrame(dict(zip(COLUMNS, values))))
+    pairs = pd.concat(found)
+    return pairs.sort_values("similarity", ascending=False, ignore_index=True)
 
 
 def most_alike(x: Tensor, others: Tensor) -> np.ndarray:
@@ -61,82 +68,42 @@ def most_alike(x: Tensor, others: Tensor) -> np.ndarray:
     Returns
     -------
     ndarray, shape (n,), float32, -1 … 1
-        Highest correlation of the grey thumbnails, 16 × 16: about 1 for a copy, however
-        pale, dark or mirrored.
+        Highest cosine of the thumbnails that :func:`near_duplicates` compares: about 1
+        for a copy, however pale, dark or mirrored.
     """
-    from torch.nn.functional import interpolate, normalize
-
-    def thumbnails(x: Tensor) -> Tensor:
-        grey = x.float().mean(dim=1, keepdim=True)
-        small = interpolate(grey, size=SIDE, mode="area").flatten(1)
-        return normalize(small - small.mean(dim=1, keepdim=True))
-
-    ways = [thumbnails(x) @ thumbnails(o).T for o in (others, others.flip(3))]
-    return ways[0].maximum(ways[1]).amax(dim=1).numpy()
+    arrays = [pictures.permute(0, 2, 3, 1).numpy() for pictures in (x, others)]
+    mine, theirs = (_thumbnails(map(Image.fromarray, a)) for a in arrays)
+    mirrored = theirs.reshape(-1, SIDE, SIDE)[:, :, ::-1].reshape(theirs.shape)
+    both = np.concatenate([theirs, mirrored])
+    return np.concatenate([cosines.max(axis=1) for _, cosines in _cosines(mine, both)])
 
 
-def drop_leaks(task: AnyTask, pairs: pd.DataFrame) -> AnyTask:
-    """Take out of train and valid what has a near-duplicate in a later split.
-
-    Test stays as it is, so that scores before and after can be compared.
-
-    Parameters
-    ----------
-    task : ImageTask or TextTask
-    pairs : DataFrame
-        What :func:`near_duplicates` found in this task.
-    """
-    across = pairs[pairs["split"] != pairs["other split"]]
-    kept: dict[str, Any] = {}
-    for part in ("train", "valid"):
-        # The splits of a pair stand in the order train, valid, test.
-        leaks = across.loc[across["split"] == part, "row"]
-        rows = np.setdiff1d(np.arange(len(getattr(task, part))), leaks)
-        kept[part] = getattr(task, part).take(rows)
-    return replace(task, **kept)
+def _words(splits: list[TextSplit]) -> Any:
+    """Weigh words and pairs of words: one row of length 1 for each text."""
+    options = {"ngram_range": (1, 2), "sublinear_tf": True, "dtype": np.float32}
+    count = TfidfVectorizer(token_pattern=r"[^\W\d_]+", **options)
+    return count.fit_transform([text for split in splits for text in split.texts])
 
 
-def _vectors(task: Task) -> Any:
-    """Return one vector of length 1 for each example, train, valid, test."""
-    if isinstance(task, TextTask):
-        from sklearn.feature_extraction.text import TfidfVectorizer
-
-        count = TfidfVectorizer(
-            token_pattern=r"[^\W\d_]+",
-            ngram_range=(1, 2),
-            sublinear_tf=True,
-            dtype=np.float32,
-        )
-        return count.fit_transform([t for k in PARTS for t in getattr(task, k).texts])
-    paths = [p for k in PARTS for p in getattr(task, k).paths]
-    return np.stack([_thumbnail(p) for p in progress(paths, "comparing pictures")])
+def _pictures(splits: list[ImageSplit]) -> np.ndarray:
+    paths = [path for split in splits for path in split.paths]
+    return _thumbnails(map(read_image, tqdm(paths, "comparing pictures", leave=False)))
 
 
-def _thumbnail(path: Any) -> np.ndarray:
-    from PIL import Image
-
-    from .tasks import read_image
-
-    grey = read_image(path).convert("L")
+def _thumbnails(images: Iterable[Image.Image]) -> np.ndarray:
+    """Return a grey thumbnail of each picture, mean 0 and length 1, shape (n, 256)."""
     # Averages over boxes would change with the size wherever there is fine texture.
-    small = grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-    v = np.asarray(small, np.float32).ravel()
-    v = v - v.mean()
-    length = float(np.linalg.norm(v))
+    way = {"size": (SIDE, SIDE), "resample": Image.Resampling.BILINEAR}
+    small = [np.asarray(i.convert("L").resize(**way), np.float32) for i in images]
+    v = np.stack(small).reshape(len(small), -1)  # (n, 16, 16) → (n, 256)
+    v = v - v.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(v, axis=1, keepdims=True)
     # One flat colour says nothing about what is in the picture.
-    return v / length if length > SIDE else np.zeros_like(v)
+    return np.where(length > SIDE, v / np.maximum(length, SIDE), 0)
 
 
-def _pairs(vectors: Any, limit: float) -> list[tuple[float, int, int]]:
-    """Return (cosine, i, j), i < j, of all pairs from the limit on."""
-    found = []
-    for start in range(0, vectors.shape[0], 500):
-        products = vectors[start : start + 500] @ vectors.T
-        dense = products.toarray() if hasattr(products, "toarray") else products
-        rows, columns = np.nonzero(dense >= limit)
-        found += [
-            (float(dense[i, j]), start + i, j)
-            for i, j in zip(rows, columns)
-            if start + i < j
-        ]
-    return found
+def _cosines(a: Any, b: Any) -> Iterator[tuple[int, np.ndarray]]:
+    """Multiply rows of length 1, a block at a time: its first row, (block, m)."""
+    for start in range(0, a.shape[0], BLOCK):
+        product = a[start : start + BLOCK] @ b.T
+        yield start, product.toarray() if hasattr(product, "toarray") else product

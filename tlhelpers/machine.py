@@ -9,15 +9,15 @@ import os
 import random
 import socket
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from .errors import CourseError
 
@@ -25,11 +25,14 @@ REPAIR = "Restore it with `git checkout -- data`, or install tlhelpers again."
 
 HUB = "https://huggingface.co"
 
-T = TypeVar("T")
-
 
 def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy and PyTorch (every device)."""
+    """Seed Python, NumPy and PyTorch (every device).
+
+    Parameters
+    ----------
+    seed : int, >= 0
+    """
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
@@ -43,8 +46,16 @@ def default_device() -> str:
 def fast_precision(device: str | None = None) -> str:
     """Return the number format in which the device infers fastest.
 
-    A GPU without bf16 units (a T4) gets "fp16"; a CPU gets "bf16" only where it has
-    instructions for it, because elsewhere bf16 is emulated and slower than "fp32".
+    Parameters
+    ----------
+    device : {"cpu", "cuda"} or None
+        None: the one of :func:`default_device`.
+
+    Returns
+    -------
+    {"fp32", "bf16", "fp16"}
+        A GPU without bf16 units (a T4) gets "fp16"; a CPU gets "bf16" only where it has
+        instructions for it, because elsewhere bf16 is emulated and slower than "fp32".
     """
     if (device or default_device()) == "cuda":
         major, _ = torch.cuda.get_device_capability()
@@ -54,8 +65,16 @@ def fast_precision(device: str | None = None) -> str:
     return "bf16" if has else "fp32"
 
 
-def autocast(device: str | None = None, precision: str | None = None) -> Any:
-    """Return a context in which matrix products run in the given precision."""
+def autocast(device: str | None = None, precision: str | None = None) -> torch.autocast:
+    """Return a context in which matrix products run in the given precision.
+
+    Parameters
+    ----------
+    device : {"cpu", "cuda"} or None
+        None: the one of :func:`default_device`.
+    precision : {"fp32", "bf16", "fp16"} or None
+        None: the fastest of the device; "fp32" changes nothing.
+    """
     device = device or default_device()
     precision = precision or fast_precision(device)
     dtype = torch.float16 if precision == "fp16" else torch.bfloat16
@@ -69,8 +88,26 @@ def hardware() -> str:
     return f"cpu, {torch.get_num_threads()} threads"
 
 
+def release_memory() -> None:
+    """Give freed memory back to the system, where the C library would keep it.
+
+    After training on a CPU that is a few hundred megabytes, and small machines have
+    two gigabytes.
+    """
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
+        if trim is not None:
+            trim(0)
+
+
 def hub_reachable(timeout: float = 2.0) -> bool:
-    """Return whether the model hub, or the proxy before it, answers in time."""
+    """Return whether the model hub, or the proxy before it, answers in time.
+
+    Parameters
+    ----------
+    timeout : float
+        Seconds to wait, > 0.
+    """
     if os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0"):
         return False
     hub = urlsplit(getproxies().get("https") or os.environ.get("HF_ENDPOINT") or HUB)
@@ -82,20 +119,62 @@ def hub_reachable(timeout: float = 2.0) -> bool:
         return False
 
 
+@contextmanager
+def fetching(what: str, next_step: str, *, hub: bool = True) -> Iterator[None]:
+    """Fetch something inside this context, or say that it could not be fetched.
+
+    Parameters
+    ----------
+    what : str
+        What is fetched, the beginning of a sentence: "The weights of 'resnet34'".
+    next_step : str
+        What to do where it cannot be fetched.
+    hub : bool
+        True where it comes from the model hub: where that does not answer, its client
+        looks into its own cache instead of trying for minutes.
+
+    Raises
+    ------
+    CourseError
+        Instead of whatever the download raises; a CourseError passes through.
+    """
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or (hub and not hub_reachable())
+    try:
+        yield
+    except CourseError:
+        raise
+    except Exception as error:  # the clients raise many kinds
+        problem = f"{what} could not be fetched ({type(error).__name__})."
+        raise CourseError(problem, next_step) from error
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def cache_folder() -> Path:
+    """Return where downloads are kept: ``TLHELPERS_CACHE`` or ``~/.cache``."""
+    return Path(os.environ.get("TLHELPERS_CACHE") or "~/.cache/tlhelpers").expanduser()
+
+
 def data_folder() -> Path:
     """Return the folder with the bundled data: in a checkout, or as installed."""
     here = Path(__file__).resolve().parent
     for folder in (here.parent / "data", here / "data"):
         if (folder / "README.md").is_file():
             return folder
-    raise CourseError(
-        "The bundled data of the course was not found.",
-        "Install tlhelpers again, or run inside a complete checkout.",
-    )
+    raise CourseError("The bundled data of the course were not found.", REPAIR)
 
 
 def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file, read a megabyte at a time."""
+    """Return the sha256 of a file, read a megabyte at a time.
+
+    Parameters
+    ----------
+    path : Path
+        An existing file.
+    """
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while part := file.read(2**20):
@@ -103,12 +182,57 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def check_file(path: Path, sha256: str) -> None:
-    """Raise CourseError if a bundled file is missing or not the one it should be."""
+def check_file(path: Path, sha256: str | None = None) -> Path:
+    """Make sure that a bundled file is there, and the one it should be.
+
+    Parameters
+    ----------
+    path : Path
+    sha256 : str or None
+        The digest it should have, 64 hexadecimal digits; None: any.
+
+    Returns
+    -------
+    Path
+        The same path.
+
+    Raises
+    ------
+    CourseError
+        If the file is missing, or has another digest.
+    """
     if not path.is_file():
         raise CourseError(f"The bundled file {path} is missing.", REPAIR)
-    if file_sha256(path) != sha256:
+    if sha256 is not None and file_sha256(path) != sha256:
         raise CourseError(f"The bundled file {path} is damaged (sha256).", REPAIR)
+    return path
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """Read the card of a bundled data set or model.
+
+    Parameters
+    ----------
+    path : Path
+        A JSON file.
+
+    Raises
+    ------
+    CourseError
+        If the file is missing.
+    """
+    return json.loads(check_file(path).read_text(encoding="utf-8"))
+
+
+def public_card(name: str) -> dict[str, Any]:
+    """Return what is known of a public data set or published model.
+
+    Parameters
+    ----------
+    name : str
+        A key of ``data/public.json``.
+    """
+    return read_card(data_folder() / "public.json")[name]
 
 
 def read_model_card(name: str, *, check: bool = True) -> tuple[Path, dict[str, Any]]:
@@ -134,28 +258,9 @@ def read_model_card(name: str, *, check: bool = True) -> tuple[Path, dict[str, A
         If a file is missing, or not the one the card describes.
     """
     path = data_folder() / "models" / f"{name}.safetensors"
-    if not path.with_suffix(".json").is_file():
-        raise CourseError(f"{path.with_suffix('.json')} is missing.", REPAIR)
-    card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    card = read_card(path.with_suffix(".json"))
     if check:
         check_file(path, card["sha256"])
     if check and "vocabulary_sha256" in card:
         check_file(path.with_suffix(".txt"), card["vocabulary_sha256"])
     return path, card
-
-
-def progress(items: Iterable[T], text: str, total: int | None = None) -> Iterator[T]:
-    """Iterate with a progress bar; silent where the variable TQDM_DISABLE is set."""
-    yield from tqdm(items, desc=text, total=total, leave=False)
-
-
-def release_memory() -> None:
-    """Give freed memory back to the system, where the C library would keep it.
-
-    After training on a CPU that is a few hundred megabytes, and small machines have
-    two gigabytes.
-    """
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
-        if trim is not None:
-            trim(0)

@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
-import hashlib
 import io
 import lzma
-import random
+import re
 import zlib
-from dataclasses import dataclass, field
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+from tqdm import tqdm
 
+from . import machine, tasks
 from .errors import CourseError
-from .machine import progress
-from .tasks import (
-    PARTS,
-    ImageSplit,
-    ImageTask,
-    TextSplit,
-    TextTask,
-    check_splits,
-    read_image,
-    stratified_split,
-)
 
-PICTURE_SUFFIXES = frozenset(
-    ".jpg .jpeg .png .gif .bmp .tif .tiff .webp .ppm .pgm .jfif".split()
-)
+PICTURES = set(".bmp .gif .jfif .jpeg .jpg .pgm .png .ppm .tif .tiff .webp".split())
+MIN_PER_CLASS, MAX_CLASSES = 5, 50
+SPLITS = {"picture": tasks.ImageSplit, "text": tasks.TextSplit}
 
-MIN_PER_CLASS = 5
+TWO = "At least two are needed, each with its own label or sub-folder."
+MORE = f"Each class needs at least {MIN_PER_CLASS}, better 30."
+FEWER = f"{MAX_CLASSES} classes are the limit; is it the column of the labels?"
+RENAME = "Rename them, or say which they are: from_csv(path, text=..., label=...)."
+QUOTE = 'Put each text between quotation marks, and write "" for one inside it.'
 
 
 def from_folder(
@@ -41,13 +35,14 @@ def from_folder(
     valid: float = 0.15,
     test: float = 0.3,
     limit: int = 1000,
-) -> ImageTask:
+) -> tasks.ImageTask:
     """Make a task of one's own pictures: one sub-folder per class.
 
-    Every file is opened once. Broken pictures are skipped and named, files that are
-    no pictures are passed over and counted, and of exact copies one is kept, because
-    a copy in the test split would make the score too good. Sub-folders named
-    ``train``, ``valid`` (or ``val``) and ``test`` are taken as the splits.
+    Broken pictures are skipped and named, files that are no pictures are passed over
+    and counted. Of exact copies one is kept, because a copy in the test split would
+    make the score too good; what lies in two classes is left out. Sub-folders named
+    ``train``, ``valid`` (or ``val``, ``validation``, ``dev``, ``eval``) and ``test``
+    are taken as the splits; where none is valid, some of train becomes it.
 
     Parameters
     ----------
@@ -58,8 +53,13 @@ def from_folder(
     valid, test : float
         Share of each class to tune on and to judge with, 0 … 1.
     limit : int
-        At most so many pictures of each folder, chosen at random, so that a large
+        At most so many files of each folder, chosen at random, so that a large
         collection does not take hours on a laptop.
+
+    Returns
+    -------
+    ImageTask
+        Its card has ``remarks``: what was skipped, left out and chosen.
 
     Raises
     ------
@@ -67,151 +67,52 @@ def from_folder(
         If the folder is missing or empty, or has fewer than two classes, or a class
         has fewer than five readable pictures.
     """
-    root = Path(folder).expanduser()
-    _check_folder(root)
-    found = _scan(root, limit, seed)
-    names = tuple(sorted(found.tried))
-    _check_classes(root, names, found)
-    paths = tuple(path for path, _ in found.rows)
-    labels = np.array([names.index(name) for _, name in found.rows], dtype=np.int64)
-    everything = ImageSplit(paths, labels)
-    part = _given_splits(root, paths, labels, seed)
-    if part is None:
-        found.split_anew = _names_splits(root, paths)
-        part = stratified_split(labels, seed=seed, valid=valid, test=test)
-    splits = {k: everything.take(np.flatnonzero(part == k)) for k in PARTS}
-    check_splits(names, splits, "picture")
-    card = {"title": f"pictures in {root.name}", "remarks": found.remarks()}
-    return ImageTask(root.name, names, **splits, card=card)
+    root, notes, broken = Path(folder).expanduser(), [], []
+    table = _list_pictures(root, limit, seed, notes)
+    paths = tqdm(table["item"], "checking pictures", leave=False)
+    table["key"] = [_digest(path, broken) for path in paths]
+    shown = "; ".join(broken[:5] + ["…"] * (len(broken) > 5))
+    _note(notes, len(broken), f"skipped {{}} unreadable: {shown}")
+    return _make(tasks.ImageTask, root, table, notes, seed=seed, valid=valid, test=test)
 
 
-_PART_NAMES = {"train": "train", "valid": "valid", "val": "valid", "test": "test"}
-
-_LAYOUT = "Make one sub-folder per class and put its pictures into it."
-
-
-@dataclass
-class _Found:
-    """What a walk through a folder of pictures came upon."""
-
-    rows: list[tuple[Path, str]] = field(default_factory=list)
-    tried: set[str] = field(default_factory=set)
-    broken: list[str] = field(default_factory=list)
-    passed_over: int = 0
-    copies: int = 0
-    limited: list[str] = field(default_factory=list)
-    split_anew: bool = False
-
-    def remarks(self) -> list[str]:
-        out = []
-        if self.broken:
-            shown = "; ".join(self.broken[:5]) + ("; …" if len(self.broken) > 5 else "")
-            out.append(f"skipped {len(self.broken)} unreadable: {shown}")
-        if self.passed_over:
-            out.append(f"passed over {self.passed_over} files that are no pictures")
-        if self.copies:
-            out.append(f"left out {self.copies} exact copies")
-        if self.limited:
-            out.append(f"took at random {', '.join(self.limited)} files")
-        if self.split_anew:
-            out.append("split anew: the folders name no train and test split")
-        return out
+def _note(notes: list[str], n: int, text: str) -> None:
+    """Remark on what happened n times, if it did."""
+    if n:
+        notes.append(text.replace("{}", str(n), 1))
 
 
-def _check_folder(root: Path) -> None:
-    if not root.exists():
-        raise CourseError(f"There is no folder {root}.", "Check the path in DATA.")
+def _list_pictures(root: Path, limit: int, seed: int, notes: list[str]) -> pd.DataFrame:
+    """List the pictures in the folders of the classes: path, class, part or ""."""
     if not root.is_dir():
-        raise CourseError(f"{root} is a file, not a folder.", _LAYOUT)
+        what = ": it is a file, not a folder" if root.exists() else ""
+        raise CourseError(f"There is no folder {root}{what}.", "Check the path.")
     if not any(root.iterdir()):
-        raise CourseError(f"The folder {root} is empty.", _LAYOUT)
+        raise CourseError(f"{root} is empty.", "Make one sub-folder per class.")
+    files = sorted(f for f in root.glob("[!._]*/**/[!.]*") if f.is_file())
+    pictures = [f for f in files if f.suffix.lower() in PICTURES]
+    _note(notes, len(files) - len(pictures), "passed over {} files, no pictures")
+    ways = [f.relative_to(root).parts for f in pictures]
+    parts = [tasks.PART_NAMES.get(w[0].lower(), "") for w in ways]
+    rows = [(f, w[0], "") for f, w in zip(pictures, ways)]
+    if all(parts):
+        rows = [(f, w[1], k) for f, w, k in zip(pictures, ways, parts) if len(w) > 2]
+    table = pd.DataFrame(rows, columns=["item", "class", "part"], dtype=object)
+    by = table.sample(frac=1, random_state=seed).groupby(["part", "class"])
+    large = [f"{c}: {limit} of {n}" for (_, c), n in by.size().items() if n > limit]
+    _note(notes, len(large), f"took at random {', '.join(large)}")
+    return by.head(limit).sort_index()
 
 
-def _class_folders(root: Path) -> list[Path]:
-    folders = sorted(p for p in root.iterdir() if p.is_dir() and p.name[0] not in "._")
-    if folders and all(p.name.lower() in _PART_NAMES for p in folders):
-        return [c for p in folders for c in sorted(p.iterdir()) if c.is_dir()]
-    return folders
-
-
-def _scan(root: Path, limit: int, seed: int) -> _Found:
-    found, seen, files = _Found(), set(), []
-    for folder in _class_folders(root):
-        inside = [f for f in sorted(folder.rglob("*")) if f.name[0] != "."]
-        inside = [f for f in inside if f.is_file()]
-        if len(inside) > limit:
-            found.limited.append(f"{folder.name}: {limit} of {len(inside)}")
-            inside = random.Random(seed).sample(inside, limit)
-        files += [(f, folder.name) for f in sorted(inside)]
-    for path, name in progress(files, "checking pictures"):
-        if path.suffix.lower() not in PICTURE_SUFFIXES:
-            found.passed_over += 1
-            continue
-        found.tried.add(name)
-        digest = hashlib.sha256(path.read_bytes()).digest()
-        if digest in seen:
-            found.copies += 1
-            continue
-        try:
-            read_image(path)
-        except CourseError as error:
-            found.broken.append(f"{path.parent.name}/{path.name} {_inside(error)}")
-            continue
-        seen.add(digest)
-        found.rows.append((path, name))
-    return found
-
-
-def _inside(error: CourseError) -> str:
-    return "(" + error.problem.rpartition("(")[2].rstrip(".)") + ")"
-
-
-def _check_classes(root: Path, names: tuple[str, ...], found: _Found) -> None:
-    if len(names) < 2:
-        got = f"only one class, {names[0]!r}" if names else "no class with pictures"
-        raise CourseError(
-            f"{root} has {got}. {'; '.join(found.remarks())}".strip(),
-            "At least two classes are needed. " + _LAYOUT,
-        )
-    counts = {n: sum(name == n for _, name in found.rows) for n in names}
-    small = {n: k for n, k in counts.items() if k < MIN_PER_CLASS}
-    if small:
-        listed = ", ".join(f"{n!r} has {k}" for n, k in small.items())
-        raise CourseError(
-            f"Too few readable pictures: {listed}. {'; '.join(found.remarks())}",
-            f"Each class needs at least {MIN_PER_CLASS}, better 30.",
-        )
-
-
-def _first(root: Path, paths: tuple[Path, ...]) -> list[str]:
-    return [p.relative_to(root).parts[0].lower() for p in paths]
-
-
-def _names_splits(root: Path, paths: tuple[Path, ...]) -> bool:
-    return set(_first(root, paths)) <= set(_PART_NAMES)
-
-
-def _given_splits(
-    root: Path, paths: tuple[Path, ...], labels: np.ndarray, seed: int
-) -> np.ndarray | None:
-    """Return the splits that the folders name, or None where they name none."""
-    if not _names_splits(root, paths):
-        return None
-    part = np.array([_PART_NAMES[f] for f in _first(root, paths)], dtype=object)
-    if set(part) == {"train", "test"}:
-        rows = np.flatnonzero(part == "train")
-        part[rows] = stratified_split(labels[rows], seed=seed, valid=0.2, test=0.0)
-    return part if set(part) == set(PARTS) else None
-
-
-ENCODINGS = ("utf-8-sig", "cp1252", "latin-1")
-
-MAX_CLASSES = 50
-
-#: What people call the part to choose by.
-VALID_NAMES = ("valid", "val", "validation", "dev")
-
-UNPACK = {".xz": lzma.decompress, ".gz": gzip.decompress}
+def _digest(path: Path, broken: list[str]) -> str:
+    """Return the sha256 of a picture; "" for a broken one, and say what is wrong."""
+    try:
+        tasks.read_image(path)
+    except CourseError as error:
+        reason = error.problem.rpartition("(")[2].rstrip(".)")
+        broken.append(f"{path.parent.name}/{path.name} ({reason})")
+        return ""
+    return machine.file_sha256(path)
 
 
 def from_csv(
@@ -222,15 +123,15 @@ def from_csv(
     seed: int = 0,
     valid: float = 0.15,
     test: float = 0.3,
-) -> TextTask:
+) -> tasks.TextTask:
     """Make a task of one's own table: a column of texts and one of labels.
 
     Comma, semicolon or tab may separate the columns; the file may be UTF-8, UTF-16 or
     Windows-1252, and packed (.gz, .xz). A row without label counts as unlabelled. Rows
     without text are left out, and of exact copies one is kept: a copy in the test split
     would make the score too good. A column ``split`` with train, valid (or val,
-    validation, dev) and test is obeyed; where it names no valid part, some of train
-    becomes one.
+    validation, dev, eval) and test is obeyed; where it names no valid part, some of
+    train becomes one.
 
     Parameters
     ----------
@@ -242,155 +143,130 @@ def from_csv(
     valid, test : float
         Share of each class to tune on and to judge with, 0 … 1.
 
+    Returns
+    -------
+    TextTask
+        Its card has ``remarks``: what was unusual, left out and chosen.
+
     Raises
     ------
     CourseError
-        If the file is missing, is no table, lacks one of the columns, or has fewer
-        than two classes, more than fifty, or fewer than five texts in one of them.
+        If the file is missing, is no table, lacks one of the columns, has rows that
+        cannot be told apart, or has fewer than two classes, more than fifty, or fewer
+        than five texts in one of them.
     """
-    file = Path(path).expanduser()
-    rows, remarks = _read(file, text.lower(), label.lower())
-    rows = _clean(rows, remarks)
-    labelled = [row for row in rows if row["label"]]
-    names = _class_names(file, label, [row["label"] for row in labelled])
-    labels = np.array([names.index(row["label"]) for row in labelled], dtype=np.int64)
-    given = np.array([row["split"] for row in labelled], dtype=object)
-    given[np.isin(given, VALID_NAMES)] = "valid"
-    if set(given) == {"train", "test"}:
-        rest = np.flatnonzero(given == "train")
-        given[rest] = stratified_split(labels[rest], seed=seed, valid=0.2, test=0.0)
-    if set(given) != set(PARTS):
-        given = stratified_split(labels, seed=seed, valid=valid, test=test)
-    everything = TextSplit(tuple(row["text"] for row in labelled), labels)
-    splits = {k: everything.take(np.flatnonzero(given == k)) for k in PARTS}
-    check_splits(names, splits, "text")
-    others = tuple(row["text"] for row in rows if not row["label"])
-    if others:
-        splits["unlabelled"] = TextSplit(others, np.full(len(others), -1))
-        remarks.append(f"unlabelled {len(others)}")
-    card = {"title": f"texts in {file.name}", "remarks": remarks}
-    return TextTask(file.stem.removesuffix(".csv"), names, **splits, card=card)
+    file, notes = Path(path).expanduser(), []
+    content, encoding = _read_text(file)
+    _note(notes, encoding != "utf-8-sig", f"not UTF-8: read as {encoding}")
+    table = _read_table(file.name, content, text.lower(), label.lower())
+    _note(notes, (table["key"] == "").sum(), "left out {} rows without text")
+    return _make(tasks.TextTask, file, table, notes, seed=seed, valid=valid, test=test)
 
 
-def _read(file: Path, text: str, label: str) -> tuple[list[dict[str, str]], list[str]]:
-    """Read the columns text, label and split; say what was unusual."""
-    content, remarks = _decode(file)
-    if "\0" in content:
-        raise CourseError(
-            f"{file} is no text file: it holds null characters.",
-            "Save the table as CSV (UTF-8).",
-        )
-    limit = csv.field_size_limit(2**31 - 1)  # one text may be a megabyte
-    try:
-        first = content.partition("\n")[0]
-        delimiter = max(",;\t", key=first.count)
-        table = csv.DictReader(io.StringIO(content, newline=""), delimiter=delimiter)
-        columns = [(c or "").strip().lower() for c in table.fieldnames or []]
-        table.fieldnames = columns
-        for wanted in (text, label):
-            if wanted not in columns:
-                raise CourseError(
-                    f"{file.name} has the columns {', '.join(map(repr, columns))}; "
-                    f"there is no {wanted!r}.",
-                    "Rename them in the file's first line, or say which they are: "
-                    "from_csv(path, text=..., label=...).",
-                )
-        rows = [
-            {
-                "text": row[text] or "",
-                "label": _label(row[label]),
-                "split": (row.get("split") or "").strip().lower(),
-            }
-            for row in table
-        ]
-    except csv.Error as error:
-        raise CourseError(
-            f"{file} cannot be read as a table ({error}).", "Save it again as CSV."
-        ) from None
-    finally:
-        csv.field_size_limit(limit)
-    return rows, remarks
-
-
-def _decode(file: Path) -> tuple[str, list[str]]:
+def _read_text(file: Path) -> tuple[str, str]:
+    """Unpack and decode a file; return its text, lines ended by LF, and encoding."""
     if not file.is_file():
         raise CourseError(f"There is no file {file}.", "Check the path in DATA.")
-    data = _unpack(file)
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        try:
-            return data.decode("utf-16"), ["read as UTF-16"]
-        except UnicodeDecodeError:
-            raise CourseError(
-                f"{file} starts as UTF-16 but is damaged.", "Save it again as UTF-8."
-            ) from None
-    for encoding in ENCODINGS:
-        try:
-            content = data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        usual = encoding == ENCODINGS[0]
-        return content, [] if usual else [f"not UTF-8: read as {encoding}"]
-    raise AssertionError("latin-1 decodes everything")
-
-
-def _unpack(file: Path) -> bytes:
-    data, unpack = file.read_bytes(), UNPACK.get(file.suffix.lower())
+    opener = {".gz": gzip.open, ".xz": lzma.open}.get(file.suffix.lower(), open)
     try:
-        return unpack(data) if unpack else data
-    except (OSError, EOFError, lzma.LZMAError, zlib.error):
-        raise CourseError(
-            f"{file} cannot be unpacked: it is damaged, or no {file.suffix} file.",
-            "Save or download it again.",
-        ) from None
+        with opener(file, "rb") as stream:
+            data = stream.read()
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        problem = f"{file} cannot be read or unpacked ({error})."
+        raise CourseError(problem, "Save or download it again.") from None
+    wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    for encoding in ["utf-16"] if wide else ["utf-8-sig", "cp1252", "latin-1"]:
+        with suppress(UnicodeDecodeError):
+            return re.sub("\r\n?", "\n", data.decode(encoding)), encoding
+    raise CourseError(f"{file} starts as UTF-16 but is damaged.", "Save it as UTF-8.")
 
 
-def _label(value: str | None) -> str:
-    """Tidy a label; a number that a spreadsheet made 1.0 is 1 again."""
-    value = (value or "").strip()
-    whole = value.removesuffix(".0")
-    return whole if whole.lstrip("-").isdigit() else value
+def _read_table(name: str, content: str, text: str, label: str) -> pd.DataFrame:
+    """Read the columns text, label and split; make sure that no row is lost."""
+    if "\0" in content:
+        raise CourseError(f"{name} holds null characters.", "Save the table as CSV.")
+    separator = max(",;\t", key=content.lstrip("\n").partition("\n")[0].count)
+    header, *rows = _rows(content, separator) or [""]
+    if not header:
+        raise CourseError(f"{name} is empty; there is no {text!r}.", RENAME)
+    width = header.count(separator)
+    options = {"sep": separator, "usecols": range(width + 1), "index_col": False}
+    try:
+        frame = pd.read_csv(io.StringIO(content), dtype=str, na_filter=False, **options)
+    except ValueError as error:
+        raise CourseError(f"{name} cannot be read ({error}).", QUOTE) from None
+    odd = [row for row in rows if row.rstrip(separator).count(separator) > width]
+    if odd or len(frame) != len(rows):
+        odd += [row for row in rows if '"' in row] + [header]
+        raise CourseError(f"{name}: rows run into one another, {odd[0][:60]!r}.", QUOTE)
+    columns = {column.strip().lower(): values for column, values in frame.items()}
+    if missing := [column for column in (text, label) if column not in columns]:
+        got = ", ".join(map(repr, columns))
+        problem = f"{name} has the columns {got}; there is no {missing[0]!r}."
+        raise CourseError(problem, RENAME)
+    # A spreadsheet may have made 1.0 of 1.
+    labels = columns[label].str.strip().replace(r"^(-?\d+)\.0$", r"\1", regex=True)
+    part = columns.get("split", pd.Series("", frame.index)).str.strip().str.lower()
+    rows = pd.DataFrame({"item": columns[text], "class": labels, "part": part})
+    return rows.assign(key=rows["item"].where(rows["item"].str.strip() != "", ""))
 
 
-def _clean(rows: list[dict[str, str]], remarks: list[str]) -> list[dict[str, str]]:
-    """Leave out what has no text, what is a copy and what contradicts itself."""
-    filled = [row for row in rows if row["text"].strip()]
-    if len(filled) < len(rows):
-        remarks.append(f"left out {len(rows) - len(filled)} rows without text")
-    said: dict[str, set[str]] = {}
-    for row in filled:
-        said.setdefault(row["text"], set()).update({row["label"]} - {""})
-    kept: dict[str, dict[str, str]] = {}
-    for row in filled:
-        labels = said[row["text"]]
-        if len(labels) < 2 and (row["label"] or not labels):
-            kept.setdefault(row["text"], row)
-    torn = sum(len(labels) > 1 for labels in said.values())
-    if torn:
-        remarks.append(f"left out {torn} texts that have two different labels")
-    copies = len(filled) - len(kept) - sum(len(said[r["text"]]) > 1 for r in filled)
-    if copies:
-        remarks.append(f"left out {copies} exact copies")
-    return list(kept.values())
+def _rows(content: str, separator: str) -> list[str]:
+    """Return the rows; of each cell between quotation marks one mark is left."""
+    cell = rf'"[^"]*(?:""[^"]*)*"(?= *(?:[{separator}\n]|\Z))'
+    plain = re.sub(rf"(\A|[{separator}\n]){cell}", r'\1"', content)
+    blank = " \t".replace(separator, "")
+    return [row for row in plain.split("\n") if row.strip(blank)]
 
 
-def _class_names(file: Path, label: str, labels: list[str]) -> tuple[str, ...]:
-    names = sorted(set(labels))
-    if len(names) < 2:
-        got = f"only one class, {names[0]!r}" if names else "no label at all"
-        raise CourseError(
-            f"{file.name} has {got} in the column {label!r}.",
-            "At least two classes are needed.",
-        )
-    if len(names) > MAX_CLASSES:
-        raise CourseError(
-            f"The column {label!r} of {file.name} has {len(names)} different values.",
-            f"{MAX_CLASSES} classes are the limit; is it the column of the labels?",
-        )
-    small = {n: labels.count(n) for n in names if labels.count(n) < MIN_PER_CLASS}
-    if small:
-        listed = ", ".join(f"{n!r} has {k}" for n, k in small.items())
-        raise CourseError(
-            f"Too few texts: {listed}.",
-            f"Each class needs at least {MIN_PER_CLASS}, better 30.",
-        )
-    return tuple(names)
+def _make(
+    make: type, path: Path, table: pd.DataFrame, notes: list[str], **shares: float
+) -> tasks.Task:
+    """Check the classes; split as the table says, or anew where that is incomplete."""
+    kind = make.KIND.removesuffix("s")
+    clear = _drop_copies(table[table["key"] != ""], kind, notes)
+    # A class of which nothing could be read must not vanish.
+    names = tuple(sorted(set(table["class"]) - {""}))
+    counts = clear["class"].value_counts().reindex(names, fill_value=0)
+    _check_classes(counts, kind, path.name, "; ".join(["", *notes]))
+    labels = pd.Index(names).get_indexer(clear["class"])  # -1 where there is none
+    part = clear["part"].replace(tasks.PART_NAMES).to_numpy(object, copy=True)
+    part[labels < 0] = "unlabelled"
+    given = set(part[labels >= 0])
+    if given != set(tasks.PARTS):
+        carve = given == {"train", "test"}  # some of train becomes valid
+        _note(notes, not carve and any(given), "split anew: the parts are incomplete")
+        rows = part == "train" if carve else labels >= 0
+        shares |= {"valid": 0.2, "test": 0.0} if carve else {}
+        part[rows] = tasks.stratified_split(labels[rows], **shares)
+    everything = SPLITS[kind](tuple(clear["item"]), labels)
+    splits = {k: everything.take(np.flatnonzero(part == k)) for k in set(part)}
+    tasks.check_splits(names, {k: splits[k] for k in tasks.PARTS}, kind)
+    _note(notes, (labels < 0).sum(), "unlabelled {}")
+    card = {"title": f"{make.KIND} in {path.name}", "remarks": notes}
+    return make(path.name.split(".csv")[0], names, **splits, card=card)
+
+
+def _drop_copies(table: pd.DataFrame, kind: str, notes: list[str]) -> pd.DataFrame:
+    """Keep one of each key, a labelled one; none where the labels differ."""
+    labels = table[table["class"] != ""].groupby("key")["class"].nunique()
+    torn = labels.index[labels > 1]
+    _note(notes, len(torn), f"left out {{}} {kind}s that have two different labels")
+    clear = table[~table["key"].isin(torn)]
+    order = clear.sort_values("class", ascending=False, kind="stable")
+    kept = order.drop_duplicates("key").sort_index()
+    _note(notes, len(clear) - len(kept), "left out {} exact copies")
+    return kept
+
+
+def _check_classes(counts: pd.Series, kind: str, place: str, said: str) -> None:
+    """Make sure that there are two classes, and enough examples of each."""
+    if len(counts) < 2:
+        none = "no class with pictures" if kind == "picture" else "no label at all"
+        got = f"only one class, {counts.index[0]!r}" if len(counts) else none
+        raise CourseError(f"{place} has {got}{said}.", TWO)
+    if kind == "text" and len(counts) > MAX_CLASSES:
+        raise CourseError(f"{place} has {len(counts)} different labels.", FEWER)
+    few = ", ".join(f"{n!r} has {k}" for n, k in counts.items() if k < MIN_PER_CLASS)
+    if few:
+        raise CourseError(f"Too few {kind}s: {few}{said}.", MORE)

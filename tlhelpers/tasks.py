@@ -5,23 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 import pandas as pd
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
-from torch import Tensor
+from tqdm import tqdm
+from typing_extensions import Self
 
 from .errors import CourseError
-from .machine import progress
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 PARTS = ("train", "valid", "test")
 
+#: What people call the parts, in the names of folders and in the column ``split``.
+PART_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("valid", "val", "validation", "dev", "eval"), "valid"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
 MAX_PIXELS = 60_000_000
+SMALLER = "Make it smaller; 60 million pixels are the limit."
+SAVE_AGAIN = "Remove it, or save it again as JPEG or PNG."
 
 
 def read_image(path: str | Path | BinaryIO) -> Image.Image:
@@ -29,6 +35,16 @@ def read_image(path: str | Path | BinaryIO) -> Image.Image:
 
     CMYK is converted, 16 bits are scaled to 8, of an animation the first frame is
     taken, and the EXIF orientation is applied.
+
+    Parameters
+    ----------
+    path : path or open binary file
+        Of any format that Pillow reads.
+
+    Returns
+    -------
+    Image
+        Mode "RGB", of the size of the file, or of that size turned upright.
 
     Raises
     ------
@@ -38,47 +54,79 @@ def read_image(path: str | Path | BinaryIO) -> Image.Image:
     name = path if isinstance(path, (str, Path)) else "The picture"
     try:
         with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise CourseError(
-                    f"{name} has {image.width} × {image.height} pixels.",
-                    "Make it smaller; 60 million pixels are the limit.",
-                )
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise CourseError(f"{name} has {width} × {height} pixels.", SMALLER)
             image.load()
             return _to_rgb(ImageOps.exif_transpose(image))
     except CourseError:
         raise
     except FileNotFoundError:
         raise CourseError(f"There is no picture {name}.", "Check the path.") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise CourseError(
-            f"{name} cannot be read as a picture ({_reason(error)}).",
-            "Remove it, or save it again as JPEG or PNG.",
-        ) from None
     except Image.DecompressionBombError:
-        raise CourseError(f"{name} is too large.", "Make it smaller.") from None
-
-
-def _reason(error: Exception) -> str:
-    unknown = isinstance(error, UnidentifiedImageError)
-    return "not a picture format" if unknown else str(error).strip() or "damaged"
+        raise CourseError(f"{name} is too large.", SMALLER) from None
+    except (OSError, SyntaxError, ValueError) as error:
+        unknown = isinstance(error, UnidentifiedImageError)
+        reason = "not a picture format" if unknown else str(error).strip() or "damaged"
+        problem = f"{name} cannot be read as a picture ({reason})."
+        raise CourseError(problem, SAVE_AGAIN) from None
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
-        pixels = np.asarray(image, dtype=np.float64)
+        pixels = np.array(image, dtype=np.float64)
         # A 16-bit scan often uses part of the range only: stretch what is there.
-        low, high = float(pixels.min()), float(pixels.max())
-        scaled = (pixels - low) / max(high - low, 1e-9) * 255
-        return Image.fromarray(scaled.astype(np.uint8)).convert("RGB")
-    if "A" in image.getbands() or "transparency" in image.info:
+        pixels -= pixels.min()
+        scaled = pixels / max(pixels.max(), 1e-9) * 255
+        image = Image.fromarray(scaled.astype(np.uint8))
+    elif "A" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
 
 
+def to_tensor(image: Image.Image, size: int) -> torch.Tensor:
+    """Scale and centre-crop one picture to a square.
+
+    Parameters
+    ----------
+    image : Image
+        Mode "RGB".
+    size : int
+        Side in pixels, >= 1.
+
+    Returns
+    -------
+    Tensor, shape (3, size, size), uint8, 0 … 255
+    """
+    fitted = ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
+    return torch.from_numpy(np.array(fitted)).permute(2, 0, 1)  # (h, w, 3) → (3, h, w)
+
+
+class Split(Sequence):
+    """Examples and their labels, its two fields; ``split[i]`` is a pair of them."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: Sequence[int] | np.ndarray) -> Self:
+        """Return the split with these rows only, in this order.
+
+        Parameters
+        ----------
+        rows : sequence of int, 0 … n - 1
+
+        Returns
+        -------
+        ImageSplit or TextSplit
+        """
+        examples, labels = vars(self).values()
+        rows = np.asarray(rows, dtype=int)
+        return type(self)(tuple(examples[i] for i in rows), labels[rows])
+
+
 @dataclass(frozen=True)
-class ImageSplit(Sequence):
+class ImageSplit(Split):
     """Pictures and labels; ``split[i]`` is a pair ``(PIL image, int)``.
 
     Attributes
@@ -92,18 +140,10 @@ class ImageSplit(Sequence):
     paths: tuple[Path, ...]
     labels: np.ndarray
 
-    def __len__(self) -> int:
-        return len(self.paths)
-
     def __getitem__(self, i: int) -> tuple[Image.Image, int]:  # type: ignore[override]
         return read_image(self.paths[i]), int(self.labels[i])
 
-    def take(self, rows: Sequence[int] | np.ndarray) -> ImageSplit:
-        """Return the split with these rows only, in this order."""
-        rows = np.asarray(rows, dtype=int)
-        return ImageSplit(tuple(self.paths[i] for i in rows), self.labels[rows])
-
-    def tensors(self, size: int) -> tuple[Tensor, Tensor]:
+    def tensors(self, size: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Read all pictures at one size.
 
         Parameters
@@ -117,18 +157,28 @@ class ImageSplit(Sequence):
         x : Tensor, shape (n, 3, size, size), uint8, 0 … 255
         y : Tensor, shape (n,), int64
         """
-
         x = torch.empty(len(self), 3, size, size, dtype=torch.uint8)
-        for i, path in enumerate(progress(self.paths, "reading pictures")):
+        for i, path in enumerate(tqdm(self.paths, "reading pictures", leave=False)):
             x[i] = to_tensor(read_image(path), size)
-        return x, torch.as_tensor(self.labels)
+        return x, torch.tensor(self.labels)  # a copy
 
 
-def to_tensor(image: Image.Image, size: int) -> Tensor:
-    """Scale and centre-crop one picture: uint8, shape (3, size, size), 0 … 255."""
+@dataclass(frozen=True)
+class TextSplit(Split):
+    """Texts and labels; ``split[i]`` is a pair ``(str, int)``.
 
-    fitted = ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
-    return torch.from_numpy(np.array(fitted)).permute(2, 0, 1)
+    Attributes
+    ----------
+    texts : tuple of str, length n
+    labels : ndarray, shape (n,), int64
+        Class numbers, 0 … n_classes - 1; -1 where there is no label.
+    """
+
+    texts: tuple[str, ...]
+    labels: np.ndarray
+
+    def __getitem__(self, i: int) -> tuple[str, int]:  # type: ignore[override]
+        return self.texts[i], int(self.labels[i])
 
 
 @dataclass(frozen=True)
@@ -172,6 +222,13 @@ class Task:
     def rows(self, n_per_class: int, seed: int = 0) -> np.ndarray:
         """Choose training rows: ``n_per_class`` of each class.
 
+        Parameters
+        ----------
+        n_per_class : int
+            1 … :attr:`smallest_class`.
+        seed : int
+            Seed of the choice.
+
         Returns
         -------
         ndarray, shape (n_per_class * n_classes,), int
@@ -184,40 +241,46 @@ class Task:
             If a class has fewer training examples.
         """
         if not 1 <= n_per_class <= self.smallest_class:
-            raise CourseError(
-                f"{n_per_class} {self.KIND} per class were asked for; the smallest "
-                f"class of {self.name!r} has {self.smallest_class} for training.",
-                f"Ask for 1 to {self.smallest_class}.",
-            )
-        rng = np.random.default_rng(seed)
-        shuffled = rng.permutation(len(self.train))
-        labels = self.train.labels[shuffled]
-        rows = [shuffled[labels == c][:n_per_class] for c in range(self.n_classes)]
-        return np.concatenate(rows)
+            smallest = f"the smallest class of {self.name!r} has {self.smallest_class}"
+            asked = f"{n_per_class} {self.KIND} per class were asked for; {smallest}."
+            raise CourseError(asked, f"Ask for 1 to {self.smallest_class}.")
+        shuffled = np.random.default_rng(seed).permutation(len(self.train))
+        classes = [self.train.labels[shuffled] == c for c in range(self.n_classes)]
+        return np.concatenate([shuffled[mine][:n_per_class] for mine in classes])
 
     def sample(self, n_per_class: int, seed: int = 0) -> Self:
         """Keep ``n_per_class`` labelled training examples of each class.
 
-        Takes the rows of :meth:`rows`, and raises what it raises.
+        Parameters
+        ----------
+        n_per_class : int
+            1 … :attr:`smallest_class`.
+        seed : int
+            Seed of the choice.
+
+        Returns
+        -------
+        ImageTask or TextTask
+            With the training rows of :meth:`rows`; all else is the same.
+
+        Raises
+        ------
+        CourseError
+            If a class has fewer training examples.
         """
-        rows = self.rows(n_per_class, seed)
-        return replace(self, train=self.train.take(rows))
+        return replace(self, train=self.train.take(self.rows(n_per_class, seed)))
 
     def __str__(self) -> str:
-        parts = {"train": self.train, "valid": self.valid, "test": self.test}
-        counts = " · ".join(f"{k} {len(v)}" for k, v in parts.items())
-        lines = [
-            f"{self.name}: {self.n_classes} classes ({', '.join(self.class_names)})"
-        ]
-        lines += [counts, *map(str, self.card.get("remarks", []))]
-        return "\n".join(lines)
+        names = ", ".join(self.class_names)
+        counts = " · ".join(f"{part} {len(getattr(self, part))}" for part in PARTS)
+        lines = [f"{self.name}: {self.n_classes} classes ({names})", counts]
+        return "\n".join([*lines, *map(str, self.card.get("remarks", []))])
 
 
-@dataclass(frozen=True)
 class ImageTask(Task):
     """A picture task; its splits are :class:`ImageSplit`."""
 
-    KIND: ClassVar[str] = "pictures"
+    KIND = "pictures"
 
     @property
     def size(self) -> int:
@@ -225,27 +288,43 @@ class ImageTask(Task):
         return int(self.card.get("size_px", (160, 160))[0])
 
     def to_frame(self) -> pd.DataFrame:
-        """List train and valid as fastai likes it: path, label, is_valid."""
-        import pandas as pd
+        """List train and valid as fastai likes it.
 
-        parts = [(self.train, False), (self.valid, True)]
-        columns = [
-            pd.DataFrame(
-                {
-                    "path": split.paths,
-                    "label": [self.class_names[c] for c in split.labels],
-                    "is_valid": flag,
-                }
-            )
-            for split, flag in parts
-        ]
-        return pd.concat(columns, ignore_index=True)
+        Returns
+        -------
+        DataFrame, one row per picture
+            Columns "path", "label" (the class name) and "is_valid" (bool).
+        """
+        names = [self.class_names[c] for c in [*self.train.labels, *self.valid.labels]]
+        paths = self.train.paths + self.valid.paths
+        frame = pd.DataFrame({"path": paths, "label": names})
+        return frame.assign(is_valid=frame.index >= len(self.train))
+
+
+class TextTask(Task):
+    """A text task; its splits are :class:`TextSplit`."""
+
+    KIND = "texts"
 
 
 def stratified_split(
     labels: np.ndarray, *, seed: int, valid: float, test: float
 ) -> np.ndarray:
-    """Return "train", "valid" or "test" for each row, the same shares per class."""
+    """Divide rows into train, valid and test, in the same shares of each class.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (n,), int
+    seed : int
+        Seed of the choice.
+    valid, test : float, 0 … 1
+        Shares; what is above 0 gets at least one row of each class.
+
+    Returns
+    -------
+    ndarray, shape (n,), object
+        "train", "valid" or "test" for each row.
+    """
     rng, shares = np.random.default_rng(seed), (test, valid)
     part = np.full(len(labels), "train", dtype=object)
     for c in np.unique(labels):
@@ -256,51 +335,32 @@ def stratified_split(
     return part
 
 
-def check_splits(names: tuple[str, ...], splits: dict[str, Any], kind: str) -> None:
-    """Make sure that every split has every class; ``kind`` is "picture" or "text"."""
+def check_splits(names: tuple[str, ...], splits: dict[str, Split], kind: str) -> None:
+    """Make sure that every split has every class.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The classes.
+    splits : dict
+        Name of the part → split.
+    kind : {"picture", "text"}
+        What an example is called.
+
+    Raises
+    ------
+    CourseError
+        Naming the first split that lacks a class, and the classes.
+    """
     for key, split in splits.items():
         empty = [n for c, n in enumerate(names) if not (split.labels == c).any()]
         if empty:
-            raise CourseError(
-                f"The split {key!r} has no {kind} of {', '.join(map(repr, empty))}.",
-                f"Put {kind}s of every class into it, or leave the splitting to us.",
-            )
+            lacks = f"The split {key!r} has no {kind} of {', '.join(map(repr, empty))}."
+            way = f"Put {kind}s of every class into it, or leave the splitting to us."
+            raise CourseError(lacks, way)
 
 
-@dataclass(frozen=True)
-class TextSplit(Sequence):
-    """Texts and labels; ``split[i]`` is a pair ``(str, int)``.
-
-    Attributes
-    ----------
-    texts : tuple of str, length n
-    labels : ndarray, shape (n,), int64
-        Class numbers, 0 … n_classes - 1; -1 where there is no label.
-    """
-
-    texts: tuple[str, ...]
-    labels: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    def __getitem__(self, i: int) -> tuple[str, int]:  # type: ignore[override]
-        return self.texts[i], int(self.labels[i])
-
-    def take(self, rows: Sequence[int] | np.ndarray) -> TextSplit:
-        """Return the split with these rows only, in this order."""
-        rows = np.asarray(rows, dtype=int)
-        return TextSplit(tuple(self.texts[i] for i in rows), self.labels[rows])
-
-
-@dataclass(frozen=True)
-class TextTask(Task):
-    """A text task; its splits are :class:`TextSplit`."""
-
-    KIND: ClassVar[str] = "texts"
-
-
-def by_length(x: Tensor) -> Tensor:
+def by_length(x: torch.Tensor) -> torch.Tensor:
     """Order texts by length, which saves padding; anything else keeps its order.
 
     Parameters
@@ -313,12 +373,22 @@ def by_length(x: Tensor) -> Tensor:
     Tensor, shape (n,), int64
         Row numbers.
     """
-
     if is_pieces(x):
         return (x != 0).sum(dim=1).argsort(stable=True)
     return torch.arange(len(x))
 
 
-def is_pieces(x: Tensor) -> bool:
-    """Tell rows of the numbers of pieces from pictures and features."""
+def is_pieces(x: torch.Tensor) -> bool:
+    """Tell rows of the numbers of pieces from pictures and features.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n, ...), any dtype
+        Pieces are whole numbers in two dimensions.
+
+    Returns
+    -------
+    bool
+        True for pieces.
+    """
     return x.ndim == 2 and not (x.is_floating_point() or x.is_complex())

@@ -1,34 +1,35 @@
-"""The only training loop of the package."""
+"""The only training loop of the package, and its only inference loop."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from tqdm import tqdm
 
 from .errors import CourseError
-from .machine import autocast, default_device, fast_precision, progress, release_memory
+from .machine import autocast, default_device, fast_precision, release_memory
 from .surgery import get_layer, head_name, train_unfrozen
 from .tasks import by_length, is_pieces
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-Batches = Iterable[tuple[Any, "Tensor"]]
+Transform = Callable[[Any], Any] | None
 
 
 def fit(
     model: nn.Module,
-    data: tuple[Tensor, Tensor] | Batches,
+    data: tuple[Tensor, Tensor] | Iterable[tuple[Any, Tensor]],
     *,
     epochs: int,
     lr: float,
     batch_size: int = 16,
-    transform: Callable[[Any], Any] | None = None,
+    transform: Transform = None,
     body_factor: float = 1.0,
     weight_decay: float = 0.01,
-    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    loss: Callable[[Tensor, Tensor], Tensor] = cross_entropy,
     seed: int = 0,
 ) -> list[float]:
     """Train the layers that are not frozen, in place.
@@ -42,14 +43,15 @@ def fit(
     model : nn.Module
         Takes a batch, gives logits, shape (n, n_classes).
     data : (x, y) or iterable of batches
-        x : Tensor, shape (n, ...); y : Tensor, shape (n,), int64. Or a DataLoader of
-        such pairs, where x may be anything the model takes.
+        x : Tensor, shape (n, ...); y : Tensor, shape (n,), int64, 0 … n_classes - 1.
+        Or a DataLoader of such pairs, where x may be anything the model takes and
+        ``x.to(device)`` moves, for example a BatchEncoding of transformers.
     epochs : int
         Passes over the data, >= 1.
     lr : float
         Highest learning rate of the head, > 0.
     batch_size : int
-        Rows per step; used with (x, y) only.
+        Rows per step, >= 1; used with (x, y) only.
     transform : callable or None
         Applied to each batch of inputs, on the device: normalise, augment.
     body_factor : float
@@ -57,8 +59,8 @@ def fit(
         *discriminative learning rates* of Howard and Ruder 2018.
     weight_decay : float
         AdamW's, >= 0.
-    loss : callable or None
-        Takes logits and the rows of ``y``, gives one number; None: cross-entropy.
+    loss : callable
+        Takes logits and the rows of ``y``, gives one number.
     seed : int
         Seed of the order of the rows.
 
@@ -77,41 +79,33 @@ def fit(
     ------
     One cycle: Smith and Topin 2018.
     """
-    import torch
-    from torch.nn.functional import cross_entropy
-
-    device, loss = default_device(), loss or cross_entropy
-    model.to(device)
-    groups = param_groups(model, lr=lr, body_factor=body_factor)
-    batches = _batches(data, batch_size, seed)
+    device = default_device()
+    groups = param_groups(model.to(device), lr=lr, body_factor=body_factor)
+    batches = _Rows(*data, batch_size, seed) if isinstance(data, tuple) else data
     if epochs < 1 or not len(batches):
-        raise CourseError(
-            f"{epochs} epochs of {len(batches)} batches are no training.",
-            "Give at least one epoch and one batch.",
-        )
+        problem = f"{epochs} epochs of {len(batches)} batches are no training."
+        raise CourseError(problem, "Give at least one epoch and one batch.")
     optimizer = torch.optim.AdamW(groups, weight_decay=weight_decay, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer,
-        [g["lr"] for g in groups],
-        # A cycle of one step would consist of its end, where the rate is almost 0.
-        total_steps=max(2, epochs * len(batches)),
-    )
+    rates = [g["lr"] for g in groups]
+    # A cycle of one step would consist of its end, where the rate is almost 0.
+    steps = max(2, epochs * len(batches))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=steps)
     precision = _training_precision(model, device)
     scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
     losses: list[float] = []
-    for _ in progress(range(epochs), "training"):
+    for _ in tqdm(range(epochs), desc="training", leave=False):
         train_unfrozen(model)
         total, rows = 0.0, 0
         for x, y in batches:
-            x, y = _to(x, device), y.to(device)
+            x, y = x.to(device), y.to(device)
             with autocast(device, precision):
-                error = loss(model(transform(x) if transform else x), y)
+                batch_loss = loss(model(transform(x) if transform else x), y)
             optimizer.zero_grad()
-            scaler.scale(error).backward()
+            scaler.scale(batch_loss).backward()
             scaler.step(optimizer)
             scaler.update()
             schedule.step()
-            total, rows = total + float(error.detach()) * len(y), rows + len(y)
+            total, rows = total + batch_loss.item() * len(y), rows + len(y)
         losses.append(total / rows)
         if not np.isfinite(losses[-1]):
             raise CourseError("The loss is no longer a number.", "Try a lower lr.")
@@ -135,6 +129,15 @@ def param_groups(
 ) -> list[dict[str, Any]]:
     """Split what learns into body and head, each with its learning rate.
 
+    Parameters
+    ----------
+    model : nn.Module
+        Its last linear layer is the head.
+    lr : float
+        Learning rate of the head, > 0.
+    body_factor : float
+        The body learns at ``lr * body_factor``, >= 0.
+
     Returns
     -------
     list of dict with "params", "lr" and "name"; a frozen part has no group
@@ -146,58 +149,94 @@ def param_groups(
     """
     head = {id(p) for p in get_layer(model, head_name(model)).parameters()}
     learning = [p for p in model.parameters() if p.requires_grad]
-    parts = {
-        "body": ([p for p in learning if id(p) not in head], lr * body_factor),
-        "head": ([p for p in learning if id(p) in head], lr),
-    }
     if not learning:
-        raise CourseError("Every layer is frozen.", "Call tl.unfreeze on the head.")
-    return [{"params": p, "lr": r, "name": n} for n, (p, r) in parts.items() if p]
-
-
-def predict_proba(
-    model: nn.Module,
-    x: Tensor,
-    *,
-    transform: Callable[[Any], Any] | None = None,
-    batch_size: int = 64,
-) -> np.ndarray:
-    """Return the probabilities of the classes, shape (n, n_classes), float32."""
-    logits = predict_logits(model, x, transform=transform, batch_size=batch_size)
-    return logits.softmax(dim=1).numpy()
+        raise CourseError("Every layer is frozen.", "Use tl.freeze(model, but=head).")
+    body = [p for p in learning if id(p) not in head]
+    top = [p for p in learning if id(p) in head]
+    groups = (("body", body, lr * body_factor), ("head", top, lr))
+    return [{"params": p, "lr": rate, "name": n} for n, p, rate in groups if p]
 
 
 def predict_logits(
     model: nn.Module,
     x: Tensor,
     *,
-    transform: Callable[[Any], Any] | None = None,
+    transform: Transform = None,
     batch_size: int = 64,
+    precision: str | None = None,
+    read: Callable[[Any], Tensor] = Tensor.float,
 ) -> Tensor:
-    """Return the logits, shape (n, n_classes), float32, on the CPU, in x's order."""
-    import torch
+    """Run a network over all rows in eval mode, batch by batch.
 
+    Memory does not grow with the number of rows. Short and long texts are read apart,
+    which saves padding.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Takes a batch, gives one row of numbers for each row, shape (n, n_classes).
+    x : Tensor, shape (n, ...), n >= 1
+        Pictures, uint8, 0 … 255; texts, the numbers of their pieces, int64; features.
+    transform : callable or None
+        Applied to each batch, on the device, for example ``source.normalize``.
+    batch_size : int
+        Rows at a time, >= 1.
+    precision : {"fp32", "bf16", "fp16"} or None
+        None takes the one in which this machine is fastest; in "fp32" every machine
+        gives the same.
+    read : callable
+        Takes the output for a batch, gives the rows to keep.
+
+    Returns
+    -------
+    Tensor, shape (n, n_classes), float32, on the CPU
+        In the order of ``x``.
+    """
     device, order = default_device(), by_length(x)
     model.to(device).eval()
-    rows = []
-    with torch.inference_mode(), autocast(device):
-        for part in order.split(batch_size):
+    rows: Tensor | None = None
+    with torch.no_grad(), autocast(device, precision):
+        for part in tqdm(order.split(batch_size), "predicting", leave=False, delay=1):
             batch = x[part].to(device)
-            logits = model(transform(batch) if transform else batch)
-            rows.append(logits.float().cpu())
+            out = read(model(transform(batch) if transform else batch))
+            rows = torch.empty(len(x), *out.shape[1:]) if rows is None else rows
+            rows[part] = out.cpu()
     release_memory()
-    return torch.cat(rows)[order.argsort()]
+    return rows
 
 
-def evaluate(
-    model: nn.Module,
-    data: tuple[Tensor, Tensor],
-    *,
-    transform: Callable[[Any], Any] | None = None,
-) -> float:
-    """Return the accuracy, 0 … 1: the share of rows with the right class."""
+def predict_proba(model: nn.Module, x: Tensor, **options: Any) -> np.ndarray:
+    """Return the probabilities of the classes.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Takes a batch, gives logits, shape (n, n_classes).
+    x : Tensor, shape (n, ...), n >= 1
+    **options
+        ``transform``, ``batch_size``, ``precision``: see :func:`predict_logits`.
+
+    Returns
+    -------
+    ndarray, shape (n, n_classes), float32, 0 … 1
+    """
+    return predict_logits(model, x, **options).softmax(dim=1).numpy()
+
+
+def evaluate(model: nn.Module, data: tuple[Tensor, Tensor], **options: Any) -> float:
+    """Return the accuracy, 0 … 1: the share of rows with the right class.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Takes a batch, gives logits, shape (n, n_classes).
+    data : (x, y)
+        x : Tensor, shape (n, ...), n >= 1; y : Tensor, shape (n,), int64.
+    **options
+        ``transform``, ``batch_size``, ``precision``: see :func:`predict_logits`.
+    """
     x, y = data
-    guess = predict_proba(model, x, transform=transform).argmax(axis=1)
+    guess = predict_proba(model, x, **options).argmax(axis=1)
     return float((guess == y.cpu().numpy()).mean())
 
 
@@ -213,8 +252,6 @@ def augment(x: Tensor) -> Tensor:
     Tensor, same shape and dtype
         Random; drawn from PyTorch's global generator.
     """
-    import torch
-
     x = torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5, x.flip(3), x)
     up, left = (int(torch.randint(-(s // 8), s // 8 + 1, ())) for s in x.shape[2:])
     return _shift(x, up, left)
@@ -222,52 +259,29 @@ def augment(x: Tensor) -> Tensor:
 
 def _shift(x: Tensor, up: int, left: int) -> Tensor:
     """Shift a picture; the gap is filled with the picture's own border."""
-    import torch
-
-    rows = torch.arange(x.shape[2], device=x.device) + up
-    columns = torch.arange(x.shape[3], device=x.device) + left
-    rows, columns = rows.clamp(0, x.shape[2] - 1), columns.clamp(0, x.shape[3] - 1)
-    return x[:, :, rows][:, :, :, columns]
+    rows = (torch.arange(x.shape[2]) + up).clamp(0, x.shape[2] - 1)
+    columns = (torch.arange(x.shape[3]) + left).clamp(0, x.shape[3] - 1)
+    return x[:, :, rows.to(x.device)][:, :, :, columns.to(x.device)]
 
 
 class _Rows:
     """Batches of (x, y) in a new, seeded order at each pass."""
 
     def __init__(self, x: Tensor, y: Tensor, batch_size: int, seed: int) -> None:
-        import torch
-
+        if len(x) != len(y):
+            raise CourseError(f"{len(x)} inputs but {len(y)} labels.", "Check x, y.")
         self.x, self.y, self.batch_size = x, y, batch_size
-        self.generator = torch.Generator().manual_seed(seed)
+        self.rng = torch.Generator().manual_seed(seed)
 
     def __len__(self) -> int:
         return -(-len(self.x) // self.batch_size)
 
-    def __iter__(self):
-        import torch
-
-        order = torch.randperm(len(self.x), generator=self.generator)
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        order = torch.randperm(len(self.x), generator=self.rng)
         # Neighbours in length are sought among eight batches, so that chance still
         # decides who meets whom.
         pools = [p[by_length(self.x[p])] for p in order.split(8 * self.batch_size)]
         parts = [part for pool in pools for part in pool.split(self.batch_size)]
         if is_pieces(self.x):
-            shuffled = torch.randperm(len(parts), generator=self.generator)
-            parts = [parts[i] for i in shuffled]
+            parts = [parts[i] for i in torch.randperm(len(parts), generator=self.rng)]
         return ((self.x[i], self.y[i]) for i in parts)
-
-
-def _batches(data: Any, batch_size: int, seed: int) -> Any:
-    if not isinstance(data, tuple):
-        return data
-    if len(data[0]) != len(data[1]):
-        raise CourseError(
-            f"{len(data[0])} inputs but {len(data[1])} labels.", "Check x, y."
-        )
-    return _Rows(*data, batch_size, seed)
-
-
-def _to(x: Any, device: str) -> Any:
-    """Move a tensor, or a dict of tensors, to the device."""
-    if isinstance(x, dict):
-        return {k: v.to(device) for k, v in x.items()}
-    return x.to(device)

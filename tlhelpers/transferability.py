@@ -1,10 +1,10 @@
 """Guess before training how well a source model will transfer; compare features."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import numpy as np
+from scipy.linalg import solve
+from scipy.optimize import minimize_scalar
+from sklearn.covariance import LedoitWolf
+from sklearn.neighbors import KNeighborsClassifier
 
 from .errors import CourseError
 
@@ -39,27 +39,18 @@ def logme(features: np.ndarray, y: np.ndarray) -> float:
     You et al. 2021, LogME: Practical Assessment of Pre-trained Models.
     """
     f, targets = _pair(features, y)
-    n, d = f.shape
     u, s, _ = np.linalg.svd(f, full_matrices=False)
-    total = 0.0
-    for t in targets.T:
-        inside = (u.T @ t) ** 2  # the target's power along each direction
-        rest = t @ t - inside.sum()
-        prior, noise = 1.0, 1.0  # alpha and beta of the paper: both are precisions
-        for _ in range(100):
-            gain = noise * s**2 / (prior + noise * s**2)
-            length = (gain**2 * inside / np.maximum(s**2, 1e-12)).sum()
-            error = ((1 - gain) ** 2 * inside).sum() + rest
-            before, used = prior / noise, gain.sum()
-            prior = used / max(length, 1e-12)
-            noise = (n - used) / max(error, 1e-12)
-            if abs(prior / noise - before) <= 1e-6 * before:
-                break
-        variance = 1 / noise + s**2 / prior  # of the labels, along each direction
-        spread = np.log(variance).sum() - (n - len(s)) * np.log(noise)
-        fit = (inside / variance).sum() + noise * rest
-        total -= (n * np.log(2 * np.pi) + spread + fit) / 2
-    return float(total / targets.size)
+    seen = (u.T @ targets) ** 2  # (rank, n_classes), their power along each direction
+    rest = targets.sum(axis=0) - seen.sum(axis=0)
+
+    def nll(log_ratio: float, seen: np.ndarray, rest: float) -> float:
+        """Of prior and noise in this ratio the best strength of both is known."""
+        spread = 1 + (s / max(s[0], 1e-30)) ** 2 / np.exp(log_ratio)
+        noise = ((seen / spread).sum() + rest) / len(f)
+        return (np.log(2 * np.pi * np.e * noise) + np.log(spread).sum() / len(f)) / 2
+
+    found = [minimize_scalar(nll, bounds=(-20, 20), args=a) for a in zip(seen.T, rest)]
+    return -float(np.mean([best.fun for best in found]))
 
 
 def leep(probabilities: np.ndarray, y: np.ndarray) -> float:
@@ -109,13 +100,9 @@ def h_score(features: np.ndarray, y: np.ndarray) -> float:
     Bao et al. 2019, An Information-Theoretic Approach to Transferability; shrinkage:
     Ibrahim et al. 2021, Newer Is Not Always Better; Ledoit and Wolf 2004.
     """
-    from scipy.linalg import solve
-    from sklearn.covariance import LedoitWolf
-
     f, targets = _pair(features, y)
-    f = f - f.mean(axis=0)
-    means = targets.T @ f / targets.sum(axis=0)[:, None]
-    shrunk = LedoitWolf(assume_centered=True).fit(f)
+    shrunk = LedoitWolf(store_precision=False).fit(f)
+    means = targets.T @ f / targets.sum(axis=0)[:, None] - shrunk.location_
     spread = shrunk.covariance_ + 1e-30 * np.eye(f.shape[1])
     share = solve(spread, means.T, assume_a="pos").T * means
     return float((1 - shrunk.shrinkage_) * share.sum(axis=1) @ targets.mean(axis=0))
@@ -141,13 +128,10 @@ def knn_score(features: np.ndarray, y: np.ndarray, *, n_neighbors: int = 5) -> f
     ------
     Renggli et al. 2022, Which Model to Transfer?
     """
-    from sklearn.neighbors import NearestNeighbors
-
-    f, targets = _pair(features, y)
-    search = NearestNeighbors(n_neighbors=n_neighbors, metric="cosine")
-    distance, found = search.fit(f - f.mean(axis=0)).kneighbors()
-    votes = (targets[found] / np.maximum(distance, 1e-12)[..., None]).sum(axis=1)
-    return float((votes.argmax(axis=1) == targets.argmax(axis=1)).mean())
+    f, _ = _pair(features, y)
+    voters = KNeighborsClassifier(n_neighbors, weights="distance", metric="cosine")
+    # Without rows to predict it leaves out each of its own in turn.
+    return float(voters.fit(f - f.mean(axis=0), y).score(None, y))
 
 
 def cka(a: np.ndarray, b: np.ndarray) -> float:
@@ -169,10 +153,8 @@ def cka(a: np.ndarray, b: np.ndarray) -> float:
     """
     a, b = (np.asarray(v, dtype=float) for v in (a, b))
     if a.ndim != 2 or b.ndim != 2 or len(a) != len(b) or len(a) < 2:
-        raise CourseError(
-            f"Features of the shapes {a.shape} and {b.shape} cannot be compared.",
-            "Compute rows of features for the same pictures, two at least.",
-        )
+        problem = f"Features of shapes {a.shape} and {b.shape} cannot be compared."
+        raise CourseError(problem, "Give rows for the same pictures, two at least.")
     a, b = a - a.mean(axis=0), b - b.mean(axis=0)
     norms = np.linalg.norm(a @ a.T) * np.linalg.norm(b @ b.T)
     return float(((a @ a.T) * (b @ b.T)).sum() / max(norms, 1e-30))
@@ -201,8 +183,8 @@ def rank_agreement(
     ------
     Kendall 1938; Efron 1979 (bootstrap).
     """
-    a, b = (np.asarray(v, float) for v in (scores, truth))
-    a, b = (np.sign(v[:, :, None] - v[:, None, :]) for v in (a, b))  # who is ahead
+    # Who is ahead of whom, (n_targets, n_sources, n_sources).
+    a, b = (np.sign(v[:, :, None] - v[:, None, :]) for v in (scores, truth))
 
     def tau(columns: np.ndarray) -> float:
         p, q = (v[:, columns][:, :, columns] for v in (a, b))
@@ -214,14 +196,11 @@ def rank_agreement(
     return tau(np.arange(k)), *map(float, np.quantile(draws, (0.025, 0.975)))
 
 
-def _pair(rows: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+def _pair(rows: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return rows as float64 and the classes as columns of zeros and ones."""
     rows, y = np.asarray(rows, dtype=np.float64), np.asarray(y)
     classes = np.unique(y)
     if rows.ndim != 2 or y.shape != rows.shape[:1] or len(classes) < 2:
-        raise CourseError(
-            f"Got rows of shape {rows.shape}, labels of shape {y.shape} and "
-            f"{len(classes)} different classes.",
-            "Give a row of numbers and a label per example, of two or more classes.",
-        )
+        problem = f"Got rows of shape {rows.shape}, {y.shape} labels: {classes[:9]}."
+        raise CourseError(problem, "Give a row and a label per example, of two classes.")
     return rows, (y[:, None] == classes).astype(np.float64)

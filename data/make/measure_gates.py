@@ -34,6 +34,7 @@ from tqdm import tqdm
 
 import tlhelpers
 from tlhelpers.datasets import load_drawings
+from tlhelpers.tasks import ImageTask, TextTask
 
 DATA = Path(__file__).resolve().parents[1]
 DOGS, CATS = slice(151, 269), slice(281, 286)  # ImageNet-1k class numbers
@@ -407,7 +408,7 @@ def sketch_cue_gates(train: Pictures, test: Pictures, picks: list[Array],
     return gates | {"single_cue": cue_gate(known, asked) | {"how": tree}}
 
 
-def frozen_scores(task: tlhelpers.ImageTask, picks: list[Array], layer: str | None,
+def frozen_scores(task: ImageTask, picks: list[Array], layer: str | None,
                   side: int) -> list[float]:
     """Return test accuracies of a linear head on one layer's features."""
     source = tlhelpers.load_source()
@@ -418,7 +419,7 @@ def frozen_scores(task: tlhelpers.ImageTask, picks: list[Array], layer: str | No
             .score(asked, wanted) for i in picks]
 
 
-def small_cnn_scores(task: tlhelpers.ImageTask, picks: list[Array]) -> list[float]:
+def small_cnn_scores(task: ImageTask, picks: list[Array]) -> list[float]:
     """Return test accuracies of the course's small network from random weights."""
     def prepare(x: torch.Tensor) -> torch.Tensor:
         return x.float() / 127.5 - 1
@@ -525,7 +526,7 @@ def surface(texts: Sequence[str]) -> Array:
                      for t in texts])
 
 
-def count_scores(task: tlhelpers.TextTask, n: int, seeds: int) -> list[float]:
+def count_scores(task: TextTask, n: int, seeds: int) -> list[float]:
     """Score logistic regression on TF-IDF with n labels per class, over seeds."""
     train, test = (np.array(s.texts, dtype=object) for s in (task.train, task.test))
     y, scores = task.train.labels, []
@@ -537,7 +538,7 @@ def count_scores(task: tlhelpers.TextTask, n: int, seeds: int) -> list[float]:
     return scores
 
 
-def text_gates(task: tlhelpers.TextTask) -> dict[str, dict]:
+def text_gates(task: TextTask) -> dict[str, dict]:
     """Measure what a glance and a single word can tell, and the near-duplicates."""
     train, test = (np.array(s.texts, dtype=object) for s in (task.train, task.test))
     y, wanted = task.train.labels, task.test.labels

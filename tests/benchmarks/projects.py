@@ -12,35 +12,40 @@ import sys
 import time
 
 import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 import tlhelpers as tl
+from tlhelpers import project
+from tlhelpers.project.plan import Plan
 
 
-def measure(path: str, seed: int, budget: str) -> tuple[tl.Plan, str, dict[str, float]]:
+def measure(path: str, seed: int, budget: str) -> tuple[Plan, str, dict[str, float]]:
     """Run everything of notebook 10 that computes; return plan, what was kept, scores.
 
     The seconds include the inspection and the evaluation, but not plain logistic
     regression, which is here for comparison.
     """
     since = time.perf_counter()
-    task = tl.read_data(path, seed=seed)
-    task = tl.drop_leaks(task, tl.near_duplicates(task))
-    plan = tl.choose_plan(task, budget=budget)
-    inputs = tl.read_inputs(task, plan)
-    start = tl.repurpose(task, plan, inputs, seed=seed)
-    project = tl.train_project(task, plan, inputs=inputs, start=start, seed=seed)
-    scratch = tl.train_from_scratch(task, plan, inputs, seed=seed)
+    task = project.read_data(path, seed=seed)
+    task = project.drop_leaks(task, tl.near_duplicates(task))
+    plan = project.choose_plan(task, budget=budget)
+    inputs = project.read_inputs(task, plan)
+    frozen = project.repurpose(task, plan, inputs, seed=seed)
+    ours = project.train_project(plan, inputs, frozen, seed=seed)
+    scratch = project.train_from_scratch(task, plan, inputs, seed=seed)
     x, y = inputs["test"].x, inputs["test"].y.numpy()
-    said = {"ours": project, "frozen, C chosen": start, "scratch": scratch}
-    judged = {name: tl.judge(p.probabilities(x), y) for name, p in said.items()}
+    made = {"ours": ours, "frozen, C chosen": frozen, "scratch": scratch}
+    judged = {name: project.judge(p.probabilities(x), y) for name, p in made.items()}
     scores = {name: row["accuracy"] for name, row in judged.items()}
     scores["seconds"] = time.perf_counter() - since
     scores["balanced"] = judged["ours"]["balanced accuracy"]
     scores["ECE"] = judged["ours"]["ECE"]
     train, test = inputs["train"], inputs["test"]
-    head = tl.LogisticRepurposer().fit(train.features, train.y.numpy())
+    head = make_pipeline(tl.CommonScaler(), LogisticRegression(max_iter=2000))
+    head.fit(train.features, train.y.numpy())
     scores["plain logistic"] = head.score(test.features, y)
-    return plan, project.card["method"]["kept"], scores
+    return plan, ours.card["method"]["kept"], scores
 
 
 def main(arguments: list[str]) -> None:

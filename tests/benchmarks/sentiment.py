@@ -11,6 +11,9 @@ import sys
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 import tlhelpers as tl
 
@@ -33,7 +36,8 @@ def main(path: str) -> None:
     for seed in range(3):
         rows = np.random.default_rng(seed).permutation(len(pool))[:1000]
         tuned = tl.tune_bert(bert, texts[rows], truth[rows], epochs=3, seed=seed)
-        head = tl.LogisticRepurposer(C=0.01)
+        free = LogisticRegression(C=0.01, max_iter=2000)
+        head = make_pipeline(tl.CommonScaler(), free)
         head.fit(tl.extract_features(plain, pool[rows]), truth[rows])
         print(
             f"1,000 labels, seed {seed}: tuned {tl.evaluate(tuned, test):.3f}, "
@@ -41,7 +45,9 @@ def main(path: str) -> None:
             flush=True,
         )
         del tuned
-    vectors = tl.piece_vectors(bert.body, d=64)
+    table = bert.body.get_input_embeddings().weight.detach().numpy()
+    vectors = torch.from_numpy(PCA(64, random_state=0).fit_transform(table))
+    vectors /= vectors.std()
     plan = {"lr": 2e-3, "batch_size": 32}
     for n, passes in ((120, (6, 60)), (480, (4, 30))):
         for seed in range(3):

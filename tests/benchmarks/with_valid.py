@@ -13,15 +13,19 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 import tlhelpers as tl
+from tlhelpers import project
 from tlhelpers.project.build import Inputs, fit_head
+from tlhelpers.tasks import ImageTask
 
 
-def read(path: str, seed: int) -> tl.ImageTask:
+def read(path: str, seed: int) -> ImageTask:
     """Read one split as the notebook does."""
-    task = tl.read_data(path, seed=seed)
-    return tl.drop_leaks(task, tl.near_duplicates(task))
+    task = project.read_data(path, seed=seed)
+    return project.drop_leaks(task, tl.near_duplicates(task))
 
 
 def with_valid(inputs: dict[str, Inputs]) -> Inputs:
@@ -39,12 +43,12 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--seeds", type=int, default=5, help="of the second table")
     options = parser.parse_args(arguments)
     tasks = [read(options.path, seed) for seed in range(options.splits)]
-    plan = tl.choose_plan(tasks[0])
+    plan = project.choose_plan(tasks[0])
     print("| px | frozen head, train | train and valid |\n|---|---|---|")
     for size in (96, 128, 160, 224):
         scores: list[list[float]] = [[], []]
         for task in tasks:
-            inputs = tl.read_inputs(task, replace(plan, size=size))
+            inputs = project.read_inputs(task, replace(plan, size=size))
             for column, part in zip(scores, (inputs["train"], with_valid(inputs))):
                 head = fit_head(part.features, part.y.numpy())
                 test = inputs["test"]
@@ -53,16 +57,17 @@ def main(arguments: list[str]) -> None:
     print("\n| labels | plain logistic | from scratch |\n|---|---|---|")
     rows: dict[str, list[tuple[float, float]]] = {}
     for seed, task in enumerate(tasks[: options.seeds]):
-        plan = tl.choose_plan(task)
-        inputs = tl.read_inputs(task, plan)
+        plan = project.choose_plan(task)
+        inputs = project.read_inputs(task, plan)
         x, y, features = inputs["test"]
         pairs = (("train", inputs["train"]), ("train and valid", with_valid(inputs)))
         for name, part in pairs:
-            plain = tl.LogisticRepurposer().fit(part.features, part.y.numpy())
-            scratch = tl.train_from_scratch(
+            plain = make_pipeline(tl.CommonScaler(), LogisticRegression(max_iter=2000))
+            plain.fit(part.features, part.y.numpy())
+            scratch = project.train_from_scratch(
                 task, plan, {**inputs, "train": part}, seed=seed
             )
-            right = tl.judge(scratch.probabilities(x), y.numpy())["accuracy"]
+            right = project.judge(scratch.probabilities(x), y.numpy())["accuracy"]
             rows.setdefault(name, []).append((plain.score(features, y.numpy()), right))
     for name, found in rows.items():
         print(f"| {name} |", *(f"{tl.mean_sd(c)} |" for c in zip(*found)), flush=True)

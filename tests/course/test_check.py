@@ -9,9 +9,13 @@ import re
 import numpy as np
 import pytest
 import torch
+from scipy.stats import binomtest, entropy
 
 import tlhelpers as tl
-from tlhelpers.course.check import EXERCISES
+from tlhelpers.course.check import exercises
+
+EXERCISES = exercises()
+WILSON = binomtest(57, 60).proportion_ci(method="wilson")
 
 
 def groups(*, lr=0.002, body_factor=0.05, still=True, n_classes=2, frozen=False):
@@ -69,6 +73,11 @@ def weighted(tokens, vectors, weight):
 def swapped(text):
     """Make every he of a text a she."""
     return " ".join("she" if word == "he" else word for word in text.split(" "))
+
+
+def she(text):
+    """Make every whole he of a text a she, whatever stands beside it."""
+    return re.sub(r"\bhe\b", "she", text, flags=re.IGNORECASE)
 
 
 def matched(rows, old, new, fill=None):
@@ -154,10 +163,10 @@ SOLUTIONS = {
     "03.3": lambda layer: widened(layer),
     "04.1": 112,
     "04.2": 0.1,
-    "04.3": lambda p: abstained(p, tl.entropy(p) > np.median(tl.entropy(p))),
+    "04.3": lambda p: abstained(p, entropy(p, axis=1) > np.median(entropy(p, axis=1))),
     "05.1": 0.96,
     "05.2": lambda t, v, w: weighted(t, v, w),
-    "05.3": lambda predict, text: predict(swapped(text)) - predict(text),
+    "05.3": lambda predict, text: predict(she(text)) - predict(text),
     "06.1": 4.0,
     "06.2": lambda s, n, lr: np.interp(s, [0, 0.1 * n, n], [lr / 32, lr, lr / 32]),
     "06.3": lambda rows, old, new: matched(rows, old, new),
@@ -170,7 +179,7 @@ SOLUTIONS = {
     "09.1": ["B"],
     "09.2": lambda p, y: translated(p, y),
     "09.3": lambda test, source: twins(test, source),
-    "10.1": tl.interval(57, 60)[0],
+    "10.1": WILSON.low,
     "10.2": lambda groups, seed: apart(groups, seed),
     "10.3": lambda folder: unchanged(folder),
 }
@@ -230,7 +239,11 @@ MISTAKES = [
     ("04.2", 0.2, "first ten"),
     ("04.2", 0.35, "wrong"),
     ("04.3", lambda p: p.argmax(axis=1), "No row"),
-    ("04.3", lambda p: abstained(p, tl.entropy(p) < np.median(tl.entropy(p))), "half"),
+    (
+        "04.3",
+        lambda p: abstained(p, entropy(p, axis=1) < np.median(entropy(p, axis=1))),
+        "half",
+    ),
     ("04.3", lambda p: np.full(len(p), -1), "two certain"),
     ("05.1", 24, "divide by lengths"),
     ("05.1", 0.48, "each of the two"),
@@ -242,7 +255,8 @@ MISTAKES = [
     ("05.2", lambda t, v, w: weighted(sorted(set(t)), v, w), "occurs twice"),
     ("05.3", 0.1, "function itself"),
     ("05.3", lambda f, text: f(text.replace("he", "she")) - f(text), "whole words"),
-    ("05.3", lambda f, text: f(text) - f(swapped(text)), "second minus the first"),
+    ("05.3", lambda f, text: f(text) - f(she(text)), "second minus the first"),
+    ("05.3", lambda f, text: f(swapped(text)) - f(text), "before a comma"),
     (
         "05.3",
         lambda f, text: f(re.sub(r"\bhe\b", "she", text, count=1)) - f(text),
@@ -277,7 +291,7 @@ MISTAKES = [
     ("07.1", 9 / 24, "all numbers"),
     ("07.1", 9, "between 0 and 1"),
     ("07.2", lambda s, m: s.mean(1), "padding's states"),
-    ("07.2", lambda s, m: (s * m[..., None]).mean(1), "divide by 1"),
+    ("07.2", lambda s, m: (s * m[..., None]).mean(1), "Divide by 1"),
     ("07.2", lambda s, m: s, "shape (n, d)"),
     ("07.3", lambda predict, text: weightiest(predict, text, max), "*raises*"),
     ("07.3", lambda predict, text: predict([text])[0], "word itself"),
@@ -315,7 +329,7 @@ MISTAKES = [
     ),
     ("10.1", 57 / 60, "share itself"),
     ("10.1", 0.95 - 1.96 * (0.95 * 0.05 / 60) ** 0.5, "Wilson's"),
-    ("10.1", tl.interval(57, 60)[1], "upper end"),
+    ("10.1", WILSON.high, "upper end"),
     ("10.1", 95, "between 0 and 1"),
     (
         "10.2",
@@ -329,6 +343,82 @@ MISTAKES = [
     ("10.3", lambda folder: unchanged(folder, n=1), "not the weights alone"),
     ("10.3", lambda folder: unchanged(folder, careful=False), "raise nothing"),
 ]
+
+
+# other right answers, which a check must not take for mistakes
+RIGHT = [
+    ("01.2", lambda x: (x.double() - 127.5) / 127.5),
+    ("01.2", lambda x: 2 * (x / 255) - 1),
+    ("01.3", lambda: plain_groups()),
+    ("04.3", lambda p: [*map(int, abstained(p, doubt(p) > np.median(doubt(p))))]),
+    ("05.2", lambda t, v, w: weighted([x for x in t if x in v.index_to_key], v, w)),
+    ("06.2", lambda s, n, lr: np.float64(SOLUTIONS["06.2"](s, n, lr))),
+    ("06.3", lambda rows, old, new: matched(rows, old, new).tolist()),
+    ("07.1", 0.27),
+    ("07.1", 0.2727),
+    ("07.2", lambda s, m: SOLUTIONS["07.2"](s, m).tolist()),
+    ("08.1", [0.73, 0.27]),
+    ("08.1", np.array([0.7311, 0.2689])),
+    ("08.2", lambda s, t, T: float(SOLUTIONS["08.2"](s, t, T))),
+    ("10.1", 0.86),
+    ("10.1", binomtest(57, 60).proportion_ci(method="exact").low),
+    ("10.3", lambda folder: np.bool_(unchanged(folder))),
+]
+# wrong answers that look right on the first example
+SLY = [
+    ("01.2", lambda x: 2 * (x.float() - x.min()) / (x.max() - x.min()) - 1, "smallest"),
+    ("04.3", lambda p: [0, 1, -1, -1], "another order"),
+    ("04.3", lambda p: abstained(p, p.max(1) < np.median(p.max(1))), "whole row"),
+    ("02.2", lambda network: without_momentum(network), "momentum"),
+    ("06.2", lambda s, n, lr: jump(s, n, lr), "way up"),
+    ("07.3", lambda predict, text: by_itself(predict, text), "own score"),
+    ("08.3", lambda models, limit: slowest(models, limit), "slowest"),
+    ("09.2", lambda p, y: translated(p, np.minimum(y, 1)), "three target classes"),
+    ("10.2", lambda groups, seed: runs(groups, seed), "both sides"),
+]
+
+
+def doubt(p):
+    return entropy(p, axis=1)
+
+
+def plain_groups():
+    """Answer 01.3 with PyTorch alone."""
+    model = tl.freeze_batch_norm(tl.replace_head(tl.load_source().model, 2))
+    head = list(model.classifier.parameters())
+    body = [p for n, p in model.named_parameters() if not n.startswith("classifier")]
+    return [{"params": body, "lr": 1e-4}, {"params": iter(head), "lr": 2e-3}]
+
+
+def without_momentum(network):
+    """Freeze by gradients, and let the averages stand still in another way."""
+    network = by_gradient_only(network)
+    network.norm.momentum = 0.0
+    return network
+
+
+def jump(s, n, lr):
+    up = 0.1 * n
+    return lr / 32 if s < up else np.interp(s, [up, n], [lr, lr / 32])
+
+
+def by_itself(predict, text):
+    """Ask for each word's own score instead of taking it out."""
+    scores = predict(text.split())
+    return text.split()[scores.index(max(scores))]
+
+
+def slowest(models, limit):
+    fast = {name: ms for name, (_, ms) in models.items() if ms <= limit}
+    return max(fast, key=fast.get, default=None)
+
+
+def runs(groups, seed):
+    """Split between examples that stand beside each other, not between patients."""
+    starts = np.r_[True, groups[1:] != groups[:-1]]
+    number = np.cumsum(starts)
+    drawn = np.random.default_rng(seed).permutation(number.max())[: number.max() // 3]
+    return np.isin(number, drawn + 1)
 
 
 def answer_of(exercise, answer):
@@ -346,6 +436,32 @@ def test_every_exercise_has_a_solution_and_two_mistakes():
 def test_solution_passes(exercise, capsys):
     assert tl.check(exercise, answer_of(exercise, SOLUTIONS[exercise]))
     assert "✔" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("exercise", "right"), RIGHT)
+def test_other_right_answers_pass(exercise, right, capsys):
+    assert tl.check(exercise, answer_of(exercise, right)), capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("exercise", "wrong", "word"), SLY)
+def test_answer_that_is_right_by_luck_does_not_pass(exercise, wrong, word, capsys):
+    assert not tl.check(exercise, wrong)
+    assert word in capsys.readouterr().out
+
+
+def test_an_exception_of_the_learner_is_shown_as_what_it_is(capsys):
+    def answer(x):
+        return x.float() / 127.5 - missing  # noqa: F821
+
+    assert not tl.check("01.2", answer)
+    said = capsys.readouterr().out
+    assert "NameError" in said and "'missing' is not defined" in said
+    assert "x.float() / 127.5 - missing" in said
+
+
+def test_another_form_says_which_was_asked_for(capsys):
+    assert not tl.check("01.2", lambda x: None)
+    assert "Take a uint8 tensor, (n, 3, height, width)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("exercise", sorted(SOLUTIONS))

@@ -1,0 +1,40 @@
+"""Exercises of notebook 00."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import unlike
+
+
+def exercise_1(answer: Any) -> None:
+    """Answer with the name of one layer, in quotation marks."""
+    assert isinstance(answer, str), "Answer with a name in quotation marks."
+    assert answer != "conv_head", "The name misleads: conv_head still makes features."
+    assert answer != "blocks", "The blocks make features: they are the body."
+    assert answer == "classifier", "The head gives one number per class."
+
+
+def exercise_2(answer: Any) -> None:
+    """Answer with one number."""
+    assert abs(answer) < 1, "Answer as a share: 10 points are 0.10."
+    mistakes = {
+        0.41: "That is the gain over chance. The control is training from scratch.",
+        0.0: "Scores on training pictures prove a good memory. Use the test scores.",
+    }
+    unlike(answer, mistakes, tolerance=0.005)
+    assert abs(answer - 0.29) <= 0.005, "Test score with transfer minus without."
+
+
+def exercise_3(answer: Any) -> None:
+    """Answer with a list of three words."""
+    words = {"pre-trained", "develop"}
+    assert not isinstance(answer, str) and len(answer) == 3 and set(answer) <= words, (
+        'Answer with a list of three words, each "pre-trained" or "develop".'
+    )
+    assert answer[0] == "pre-trained", "(a) ImageNet is full of plants and mushrooms."
+    assert answer[1] == "develop", (
+        "(b) No published model has heard a sonar, but a million recordings make a "
+        "source task."
+    )
+    assert answer[2] == "pre-trained", "(c) Models of English are published."

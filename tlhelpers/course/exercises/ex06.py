@@ -1,0 +1,57 @@
+"""Exercises of notebook 06."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import FUNCTION, unlike
+
+
+def exercise_1(answer: Any) -> None:
+    """Answer with one number."""
+    mistakes = {
+        14 / 3: "That is the mean of 1/p. Take the mean of the logarithms first.",
+        np.log(4): "That is the mean loss, in nats. Take its exponential.",
+        64: "That is for the whole text; the perplexity is per word.",
+    }
+    unlike(answer, mistakes)
+    assert abs(answer - 4) < 1e-6, "exp of the mean of ln 2, ln 4 and ln 8."
+
+
+def exercise_2(answer: Any) -> None:
+    """Take step, steps and lr; return the rate at that step, one number."""
+    assert callable(answer), FUNCTION
+
+    def off(step: float, steps: int, lr: float, wanted: float) -> float:
+        return abs(float(answer(step, steps, lr)) - wanted)
+
+    assert off(0, 200, 1.0, 1 / 32) < 1e-9, "At step 0 the rate is lr / 32."
+    assert off(20, 200, 1.0, 1) < 1e-9, "After a tenth of the steps it is at its peak."
+    assert off(200, 200, 1.0, 1 / 32) < 1e-9, "At the last step it is lr / 32 again."
+    halfway = (1 + 1 / 32) / 2
+    assert off(110, 200, 2.0, 2 * halfway) < 1e-9, (
+        "Between the corners the line is straight, and all of it scales with lr."
+    )
+    assert off(10, 200, 1.0, halfway) < 1e-9, (
+        "On the way up the line is straight, too: halfway to the peak after 5 %."
+    )
+    assert off(4, 40, 1.0, 1) < 1e-9, (
+        "The corner lies at a tenth of any number of steps."
+    )
+
+
+def exercise_3(answer: Any) -> None:
+    """Take rows, old words and new words; return a row for each new word."""
+    assert callable(answer), FUNCTION
+    rows = np.array([[1.0, 2.0], [3.0, 5.0], [8.0, 13.0]])
+    assert np.shape(answer(rows, list("abc"), list("cxab"))) == (4, 2), (
+        "One row for each **new** word."
+    )
+    assert np.allclose(answer(rows, list("abc"), list("cab")), rows[[2, 0, 1]]), (
+        "A known word keeps its row, wherever it stands in the new vocabulary."
+    )
+    assert np.allclose(
+        np.asarray(answer(rows, list("abc"), list("ax")))[1], [4, 20 / 3]
+    ), "A new word starts at the mean of all old rows."
