@@ -1,7 +1,8 @@
-"""Run notebooks in tests: network cut, small or true size, broken on purpose."""
+"""Write and run notebooks in tests: network cut, small or true size, or broken."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,10 @@ import nbformat
 from tlhelpers.course import run as runner
 from tlhelpers.course.session import SMOKE_VARIABLE
 
+FIGURE = """\
+import matplotlib.pyplot as plt
+tl.plot_scores({"a": [0.5, 0.6]}, chance=0.5);
+"""
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("[0-9][0-9]_*.ipynb"))
@@ -65,3 +70,25 @@ def nbval(paths: list[Path]) -> subprocess.CompletedProcess:
         text=True,
         cwd=ROOT / "notebooks",
     )
+
+
+def write_notebook(folder, name, *sources, parameters='PROFILE = "mini"\nSEED = 0'):
+    """Write a notebook with a parameters cell, a set-up cell and these cells."""
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
+    title = nbformat.v4.new_markdown_cell("# T\n<!-- measured --><!-- /measured -->")
+    first = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
+    data = "DATA" if "DATA" in parameters else "None"
+    setup = f"import tlhelpers as tl\nrun = tl.start(PROFILE, SEED, data={data})"
+    cells = [nbformat.v4.new_code_cell(s) for s in (setup, *sources)]
+    cells[-1].metadata["tags"] = ["headline"]
+    notebook.cells = [title, first, *cells]
+    path = folder / "notebooks" / f"{name}.ipynb"
+    path.parent.mkdir(exist_ok=True)
+    nbformat.write(notebook, path)
+    return path
+
+
+def results(folder):
+    """Read what a run wrote."""
+    return json.loads((folder / "results.json").read_text(encoding="utf-8"))

@@ -1,7 +1,8 @@
-"""The command line beside running: literals, doctor, serve, help."""
+"""The command line beside running: literals, doctor, serve, help; who imports whom."""
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from tlhelpers.course import cli, doctor
 from tlhelpers.course.run import literal
 from tlhelpers.errors import CourseError
-from tlhelpers.project import page as app
+from tlhelpers.project import page
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def broken(name, monkeypatch):
         raise error
 
     if name == "data":
-        monkeypatch.setattr(doctor.datasets, "read_manifest", raise_error)
+        monkeypatch.setattr(doctor.datasets, "check_bundled", raise_error)
     elif name == "source":
         monkeypatch.setattr(doctor.sources, "lite0_weights", raise_error)
     elif name == "disk":
@@ -73,7 +74,7 @@ def test_download_without_network_says_what_to_do(tmp_path, monkeypatch, capsys)
     monkeypatch.setenv("TLHELPERS_CACHE", str(tmp_path))
     assert cli.main(["download"]) == 2
     error = capsys.readouterr().err
-    assert "could not be downloaded" in error and 'PROFILE = "mini"' in error
+    assert "could not be fetched" in error and 'PROFILE = "mini"' in error
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_download_without_network_says_what_to_do(tmp_path, monkeypatch, capsys)
 )
 def test_serve_asks_for_the_folder_that_was_typed(options, asked, monkeypatch):
     served = []
-    monkeypatch.setattr(app, "serve", lambda *args, **kw: served.append((*args, kw)))
+    monkeypatch.setattr(page, "serve", lambda *args, **kw: served.append((*args, kw)))
     assert cli.main(["serve", "mine", *options]) == 0
     assert served == [(Path("mine"), asked)]
 
@@ -102,3 +103,16 @@ def test_module_runs_as_a_command():
     assert all(
         word in done.stdout for word in ("run", "study", "doctor", "serve", "badges")
     )
+
+
+#: Each imports from those before it only.
+ORDER = ["session", "run", "study", "publish", "doctor", "cli"]
+
+
+@pytest.mark.parametrize("module", ORDER)
+def test_the_modules_of_the_course_import_in_one_direction(module):
+    path = Path(cli.__file__).with_name(f"{module}.py")
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    found = [n for n in nodes if isinstance(n, ast.ImportFrom) and n.level == 1]
+    siblings = {n.module or a.name for n in found for a in n.names}
+    assert siblings <= set(ORDER[: ORDER.index(module)])

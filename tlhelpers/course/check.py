@@ -2,9 +2,8 @@
 
 ``exercises/exNN.py`` has a function for each exercise. Its asserts stand in the order
 in which mistakes are made, and each carries the hint for its mistake as its message.
+An exercise that asks for a function says so in the annotation of its answer.
 """
-
-from __future__ import annotations
 
 import functools
 import traceback
@@ -40,11 +39,19 @@ def check(exercise: str, answer: Any) -> bool:
     CourseError
         If there is no such exercise.
     """
-    test = _find(exercise)
+    known = exercises()
+    if exercise not in known:
+        numbers = ", ".join(known)
+        raise CourseError(
+            f"There is no exercise {exercise!r}.", f"There are {numbers}."
+        )
+    test = known[exercise]
     if answer is ...:
         print(f"· {exercise}: not tried yet. Put your answer in place of the dots.")
         return False
     try:
+        if test.__annotations__["answer"] is Callable:
+            assert callable(answer), "Hand over the function itself, uncalled."
         test(_guarded(answer) if callable(answer) else answer)
     except AssertionError as error:
         hint = str(error)
@@ -67,16 +74,6 @@ def exercises() -> dict[str, Callable[[Any], None]]:
         for name in filter(lambda n: n.startswith("exercise_"), vars(module)):
             found[f"{path.stem[2:]}.{name[9:]}"] = getattr(module, name)
     return found
-
-
-def _find(exercise: str) -> Callable[[Any], None]:
-    known = exercises()
-    if exercise not in known:
-        raise CourseError(
-            f"There is no exercise {exercise!r}.",
-            f"The exercises are {', '.join(known)}.",
-        )
-    return known[exercise]
 
 
 def _guarded(answer: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,33 +1,42 @@
 """The command ``tlhelpers``: run, study, doctor, download, serve, publish, badges."""
 
-from __future__ import annotations
-
 import argparse
 import errno
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from .. import datasets
 from ..errors import CourseError
-from . import publish
-from . import run as runner
 from .doctor import OK, check_machine
+from .publish import publish, set_repository, write_pages
+from .run import literal, run_course
+from .study import run_study
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
-    0: all went well; 1: a notebook failed, a claim does not hold or a check of the
-    doctor failed; 2: the input was wrong, said in one paragraph; 130: Ctrl-C.
+    Parameters
+    ----------
+    arguments : sequence of str or None
+        What stands behind ``tlhelpers``; None: what was typed.
+
+    Returns
+    -------
+    int
+        0: all went well; 1: a notebook failed, a claim does not hold or a check of the
+        doctor failed; 2: the input was wrong, said in one paragraph; 130: Ctrl-C.
     """
     # Windows consoles may not know ✔; printing must not fail there.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    options = _parser().parse_args(arguments)
+    options = vars(_parser().parse_args(arguments))
+    command = options.pop("command")
     try:
-        return options.command(options)
+        return command(**options) or 0
     except CourseError as error:
         print(f"✘ {error}", file=sys.stderr)
     except OSError as error:
@@ -53,83 +62,48 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("numbers", nargs="*", metavar="NN", help="01 02 …; all if none")
     run.add_argument("--profile", default="auto", help="auto, mini or full")
     run.add_argument("--seed", type=int, default=0)
-    run.add_argument(
-        "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE")
-    )
+    run.add_argument("-p", nargs=2, action="append", metavar=("NAME", "VALUE"))
     run.add_argument("--out", type=Path, default=Path("build/course"))
-    study = add(
-        "study", _study, "run one notebook with many seeds: data/studies/NN.json"
-    )
+    study = add("study", run_study, "run one notebook with many seeds: data/studies/")
     study.add_argument("number", metavar="NN")
     study.add_argument("--seeds", type=int, default=10)
     study.add_argument("--out", type=Path, default=Path("build/study"))
-    add(
-        "doctor",
-        lambda _: int(not check_machine()),
-        "check this machine: packages, memory, data, network",
-    )
+    add("doctor", _doctor, "check this machine: packages, memory, data, network")
     add("download", _download, "fetch the data sets of the full profile")
     serving = add("serve", _serve, "show a finished project as a page in the browser")
     serving.add_argument("folder", type=Path, help="what project.save(folder) wrote")
     serving.add_argument("--port", type=int, default=0, help="0, the default: any")
-    serving.add_argument(
-        "--no-browser", action="store_true", help="only print the address"
-    )
-    publishing = add(
-        "publish", _publish, "write measured figures into notebooks, README"
-    )
-    publishing.add_argument(
-        "folder", nargs="?", type=Path, default=Path("build/course")
-    )
-    badges = add("badges", _badges, "point badges and first cells at a repository")
+    serving.add_argument("--no-browser", action="store_false", dest="open_browser")
+    keep = add("publish", publish, "write measured figures into notebooks, README")
+    keep.add_argument("folder", nargs="?", type=Path, default=Path("build/course"))
+    badges = add("badges", set_repository, "point badges and links at a repository")
     badges.add_argument("repository", metavar="OWNER/NAME")
     return parser
 
 
-def _run(options: argparse.Namespace) -> int:
-    parameters = {name: runner.literal(value) for name, value in options.p}
-    results = runner.run_course(
-        options.numbers,
-        out=options.out.resolve(),
-        profile=options.profile,
-        seed=options.seed,
-        parameters=parameters,
-    )
-    print(runner.table(results))
-    print(f"pages: {options.out / 'index.html'}")
-    if any(n["status"] == "interrupted" for n in results["notebooks"]):
-        return 130
-    return 0 if runner.succeeded(results) else 1
+def _run(numbers: list[str], p: list[list[str]] | None, out: Path, **more: Any) -> int:
+    parameters = {name: literal(value) for name, value in p or []}
+    results = run_course(numbers, out=out, parameters=parameters, **more)
+    write_pages(out, results)
+    status = [entry["status"] for entry in results["notebooks"]]
+    minutes = sum(entry["seconds"] for entry in results["notebooks"]) / 60
+    passed = f"{status.count('passed')} of {len(status)} notebooks passed"
+    print(f"{passed} in {minutes:.1f} minutes\npages: {out / 'index.html'}")
+    return 130 if "interrupted" in status else int(set(status) != {"passed"})
 
 
-def _study(options: argparse.Namespace) -> int:
-    path = runner.run_study(options.number, seeds=options.seeds, out=options.out)
-    print(f"wrote {path}")
-    return 0
+def _doctor() -> int:
+    return 0 if check_machine() else 1
 
 
-def _download(options: argparse.Namespace) -> int:
+def _download() -> None:
     for load in (datasets.load_pets, datasets.load_flowers):
         task = load("full")
         counts = f"{len(task.train)} + {len(task.valid)} + {len(task.test)} pictures"
         print(f"{OK} {task.card['title']}: {counts}")
-    return 0
 
 
-def _serve(options: argparse.Namespace) -> int:
+def _serve(folder: Path, **options: Any) -> None:
     from ..project.page import serve
 
-    serve(options.folder, port=options.port, open_browser=not options.no_browser)
-    return 0
-
-
-def _publish(options: argparse.Namespace) -> int:
-    for path in publish.publish(options.folder):
-        print(f"wrote {path}")
-    return 0
-
-
-def _badges(options: argparse.Namespace) -> int:
-    for path in publish.set_repository(options.repository):
-        print(f"wrote {path}")
-    return 0
+    serve(folder, **options)

@@ -1,136 +1,75 @@
 """Check a machine for the course: one line per check, each failure with a next step."""
 
-from __future__ import annotations
-
-import json
 import platform
 import shutil
 import sys
-from importlib.metadata import PackageNotFoundError, requires, version
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from importlib.metadata import distributions, requires
 
-from .. import datasets, sources
-from .. import machine as session
+import psutil
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from .. import bert, datasets, machine, sources
 from ..errors import CourseError
 
 OK, FAIL = "[OK]  ", "[FAIL]"
+#: Whether all is well, what was looked at, the next step if not.
 Finding = tuple[bool, str, str]
 
 
 def check_machine() -> bool:
     """Print one line per check and return whether all went well."""
-    failed = False
-    for check in (
-        _python,
-        _packages,
-        _device,
-        _memory,
-        _disk,
-        _data,
-        _source,
-        _network,
-    ):
+    well = True
+    for check in (_computer, _packages, _bundled):
         for good, text, step in check():
-            failed |= not good
-            print(
-                f"{OK if good else FAIL} {text}"
-                + ("" if good else f"\n       → {step}")
-            )
-    return not failed
+            well &= good
+            print(f"{OK} {text}" if good else f"{FAIL} {text}\n       → {step}")
+    return well
 
 
-def _python() -> list[Finding]:
-    good = (3, 10) <= sys.version_info[:2]
-    return [
-        (good, f"Python {platform.python_version()}", "Install Python 3.10 or newer.")
-    ]
+def _computer() -> Iterator[Finding]:
+    recent = sys.version_info >= (3, 10)
+    yield recent, f"Python {platform.python_version()}", "Install Python 3.10 or newer."
+    note = "" if machine.default_device() == "cuda" else " (mini needs no GPU)"
+    yield True, f"device {machine.hardware()}, {machine.fast_precision()}{note}", ""
+    memory = psutil.virtual_memory().available / 2**30
+    yield memory >= 2, f"{memory:.1f} GB of memory free", "Close programs: 2 GB needed."
+    disk = shutil.disk_usage(".").free / 2**30
+    yield disk >= 0.5, f"{disk:.1f} GB of disk free", "Free 0.5 GB of disk."
+    hub = "reached" if machine.hub_reachable() else "not reached (mini needs none)"
+    yield True, f"model hub {hub}", ""
 
 
-def _packages() -> list[Finding]:
-    from packaging.requirements import Requirement
-
-    found: list[Finding] = []
-    for line in requires("tlhelpers") or []:
-        need = Requirement(line)
+def _packages() -> Iterator[Finding]:
+    have = {canonicalize_name(d.name): d.version for d in distributions() if d.name}
+    right = []
+    for need in map(Requirement, requires("tlhelpers") or []):
         if need.marker and not need.marker.evaluate({"extra": ""}):
             continue
-        try:
-            have = version(need.name)
-        except PackageNotFoundError:
-            have = ""
-        good = bool(have) and need.specifier.contains(have, prereleases=True)
-        step = f'Run `pip install -c constraints.txt "{need}"`.'
-        found.append((good, f"{need.name} {have or 'missing'}", step))
-    right = ", ".join(text for good, text, _ in found if good)
-    return [f for f in found if not f[0]] or [(True, f"packages: {right}", "")]
+        found = have.get(canonicalize_name(need.name), "missing")
+        if found != "missing" and need.specifier.contains(found, prereleases=True):
+            right.append(f"{need.name} {found}")
+        else:
+            step = f'Run `pip install -c constraints.txt "{need}"`.'
+            yield False, f"{need.name} {found}", step
+    yield True, f"packages: {', '.join(right)}", ""
 
 
-def _device() -> list[Finding]:
-    gpu = session.default_device() == "cuda"
-    note = "" if gpu else " (no GPU: the bundled data need none)"
-    return [
-        (True, f"device {session.hardware()}, {session.fast_precision()}{note}", "")
-    ]
+def _bundled() -> Iterator[Finding]:
+    """Look at every file that a lesson opens without a network."""
+    folder = machine.data_folder()
+    for path in sorted(folder.glob("*/card.json")):
+        yield _checked(f"data/{path.parent.name}", datasets.check_bundled, path.parent)
+    for path in sorted(folder.glob("models/*.json")):
+        yield _checked(f"data/models/{path.stem}", machine.read_model_card, path.stem)
+    yield _checked("source model EfficientNet-Lite0", sources.load_source)
+    yield _checked("source model MiniLM", bert.load_bert)
 
 
-def _memory() -> list[Finding]:
-    import psutil
-
-    free = psutil.virtual_memory().available / 2**30
-    return [
-        (free >= 2, f"{free:.1f} GB of memory free", "Close programs: 2 GB needed.")
-    ]
-
-
-def _disk() -> list[Finding]:
-    free = shutil.disk_usage(Path.cwd()).free / 2**30
-    return [(free >= 0.5, f"{free:.1f} GB of disk free", "Free 0.5 GB of disk.")]
-
-
-def _data() -> list[Finding]:
-    found: list[Finding] = []
-    for card in sorted(session.data_folder().glob("*/card.json")):
-        try:
-            said = datasets.check_bundled(card.parent)
-            found.append((True, f"data/{card.parent.name}: {said}", ""))
-        except CourseError as error:
-            found.append((False, error.problem, error.next_step))
-    for card in sorted(session.data_folder().glob("models/*.json")):
-        sha256 = json.loads(card.read_text(encoding="utf-8"))["sha256"]
-        try:
-            session.check_file(card.with_suffix(".safetensors"), sha256)
-            found.append((True, f"data/models/{card.stem}: sha256 as in the card", ""))
-        except CourseError as error:
-            found.append((False, error.problem, error.next_step))
-    return found
-
-
-def _source() -> list[Finding]:
-    import timm
-
-    from .. import bert
-
-    found: list[Finding] = []
-    for name, load in (
-        (
-            sources.LITE0_CARD["title"],
-            lambda: sources.lite0_weights(timm.create_model("tf_efficientnet_lite0")),
-        ),
-        (bert.MINILM["title"], bert.load_bert),
-    ):
-        try:
-            load()
-            found.append((True, f"source model {name}, sha256 as published", ""))
-        except CourseError as error:
-            found.append((False, error.problem, error.next_step))
-    return found
-
-
-def _network() -> list[Finding]:
-    reach = session.hub_reachable()
-    text = (
-        "model hub reached"
-        if reach
-        else "model hub not reached (mini needs no network)"
-    )
-    return [(True, text, "")]
+def _checked(what: str, job: Callable[..., object], *arguments: object) -> Finding:
+    try:
+        job(*arguments)
+    except CourseError as error:
+        return False, error.problem, error.next_step
+    return True, f"{what}: sha256 as published", ""

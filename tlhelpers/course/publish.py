@@ -1,14 +1,11 @@
 """Write what was measured: notebook headers, README table, web pages, badges."""
 
-from __future__ import annotations
-
-import html
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import nbformat
 
 from ..errors import CourseError
@@ -16,78 +13,87 @@ from ..machine import data_folder
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 REPOSITORY = re.compile(r'^Repository = "https://github\.com/([^"]+)"', re.M)
-STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
-table{border-collapse:collapse;width:100%}
-th,td{padding:.3rem .6rem;text-align:left;border-bottom:1px solid #999}
-img{max-width:100%;height:auto}
-.bad{color:#a30000;font-weight:bold}
-@media(prefers-color-scheme:dark){body{background:#111;color:#eee}a{color:#8cf}
-.bad{color:#ff9a9a}img{background:#fff}}
-"""
+HEAD = "| notebook | time | memory | hardware |\n|---|---|---|---|"
+TEMPLATES = Path(__file__).parent
 
 
-def clean(notebook: Any) -> Any:
-    """Drop what one run leaves behind, in place: widget state, times, stderr."""
-    notebook.metadata.pop("widgets", None)
-    notebook.metadata.pop("papermill", None)
-    notebook.cells = [
-        c
-        for c in notebook.cells
-        if "injected-parameters" not in c.metadata.get("tags", [])
-    ]
-    for cell in notebook.cells:
-        for key in ("papermill", "execution"):
-            cell.metadata.pop(key, None)
-        if cell.cell_type == "code":
-            cell.outputs = [o for o in cell.outputs if _kept(o)]
-    for count, cell in enumerate(
-        (c for c in notebook.cells if c.cell_type == "code"), start=1
-    ):
+def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Drop what one run leaves behind, in place: widget state, times, stderr.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        As papermill wrote it.
+    """
+    cells = [c for c in notebook.cells if "injected-parameters" not in _tags(c)]
+    notebook.cells = cells
+    for node in (notebook, *cells):
+        for key in ("widgets", "papermill", "execution"):
+            node.metadata.pop(key, None)
+    code = [c for c in cells if c.cell_type == "code"]
+    for count, cell in enumerate(code, start=1):
         cell.execution_count = count
+        cell.outputs = [o for o in cell.outputs if _kept(o)]
         for output in cell.outputs:
             if "execution_count" in output:
                 output.execution_count = count
     return notebook
 
 
-def _kept(output: Any) -> bool:
+def _tags(cell: nbformat.NotebookNode) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def _kept(output: nbformat.NotebookNode) -> bool:
     return output.get("name") != "stderr" and WIDGET not in output.get("data", {})
 
 
 def fill(text: str, mark: str, content: str) -> str:
     """Replace what stands between ``<!-- mark -->`` and ``<!-- /mark -->``.
 
+    Parameters
+    ----------
+    text : str
+        Holds both marks.
+    mark : str
+        Their name.
+    content : str
+        What is to stand between them.
+
     Raises
     ------
     CourseError
         If the marks are not there.
     """
-    pattern = re.compile(rf"(<!-- {mark} -->).*?(<!-- /{mark} -->)", re.S)
+    first, last = f"<!-- {mark} -->", f"<!-- /{mark} -->"
+    pattern = re.compile(f"{first}.*?{last}", re.S)
     if not pattern.search(text):
-        raise CourseError(
-            f"No place marked {mark!r} was found.",
-            f"Add <!-- {mark} --><!-- /{mark} -->.",
-        )
-    return pattern.sub(lambda m: f"{m[1]}{content}{m[2]}", text)
+        problem = f"No place marked {mark!r} was found."
+        raise CourseError(problem, f"Add {first}{last}.")
+    return pattern.sub(lambda _: f"{first}{content}{last}", text)
 
 
 def measured(entry: dict[str, Any], environment: dict[str, Any]) -> str:
-    """Say in one sentence how long a notebook took, on what, with how much memory."""
-    hardware = environment["device"]
+    """Say in one sentence how long a notebook took, on what, with how much memory.
+
+    Parameters
+    ----------
+    entry, environment : dict
+        Parts of ``results.json``.
+    """
+    hardware, (minutes, memory) = environment["device"], _figures(entry)
     if hardware == "cpu":
         hardware = f"{environment['cores']} CPU cores, no GPU"
-    return (
-        f"{_minutes(entry)} and {entry['peak_rss_mb'] / 1000:.1f} GB of memory, "
-        f"measured on {hardware} (profile {entry['profile']})"
-    )
+    where = f"measured on {hardware} (profile {entry['profile']})"
+    return f"{minutes} and {memory} of memory, {where}"
 
 
-def _minutes(entry: dict[str, Any]) -> str:
-    return f"{max(entry['seconds'], 6) / 60:.1f} minutes"
+def _figures(entry: dict[str, Any]) -> tuple[str, str]:
+    minutes = max(entry["seconds"], 6) / 60
+    return f"{minutes:.1f} minutes", f"{entry['peak_rss_mb'] / 1000:.1f} GB"
 
 
-def publish(folder: Path) -> Iterator[Path]:
+def publish(folder: Path) -> None:
     """Keep a clean run: outputs and headers of the notebooks, table of the README.
 
     Parameters
@@ -109,49 +115,40 @@ def publish(folder: Path) -> Iterator[Path]:
     for entry in results["notebooks"]:
         _check_ordinary(entry)
         notebook = nbformat.read(folder / f"{entry['name']}.ipynb", as_version=4)
-        source = clean(notebook).cells[0]
+        title = clean(notebook).cells[0]
         text = measured(entry, results["environment"])
-        source.source = fill(source.source, "measured", text)
+        title.source = fill(title.source, "measured", text)
         target = root / "notebooks" / f"{entry['name']}.ipynb"
         nbformat.write(notebook, target)
-        yield target
-    yield _write_readme(root / "README.md", results)
+        print(f"wrote {target}")
+    _write_readme(root / "README.md", results)
 
 
 def _check_ordinary(entry: dict[str, Any]) -> None:
-    own = {k: v for k, v in entry["parameters"].items() if k not in ("PROFILE", "SEED")}
-    ordinary = (
-        entry["parameters"].get("SEED", 0) == 0 and not own and not entry["smoke"]
-    )
-    if entry["status"] != "passed" or not ordinary:
-        raise CourseError(
-            f"The run of {entry['name']} is not one to publish ({entry['status']}).",
-            "Publish a passed run with seed 0, no -p and no TLHELPERS_SMOKE.",
-        )
+    own = {k: v for k, v in entry["parameters"].items() if k != "PROFILE"}
+    usual = own in ({}, {"SEED": 0}) and not entry["smoke"]
+    if entry["status"] != "passed" or not usual:
+        problem = f"The run of {entry['name']} is not one to publish"
+        next_step = "Publish a passed run with seed 0, no -p and no TLHELPERS_SMOKE."
+        raise CourseError(f"{problem} ({entry['status']}).", next_step)
 
 
-def _write_readme(path: Path, results: dict[str, Any]) -> Path:
-    text = path.read_text(encoding="utf-8")
-    rows = _readme_rows(text)
+def _write_readme(path: Path, results: dict[str, Any]) -> None:
+    """Replace the rows of the notebooks that ran; the others' rows stay."""
+    text, where = path.read_text(encoding="utf-8"), results["environment"]
+    rows = {m[1]: m[0] for m in re.finditer(r"^\| \[(\d\d) .*$", text, re.M)}
     for entry in results["notebooks"]:
-        number, _, title = entry["name"].partition("_")
-        link = f"[{number} {title.replace('_', ' ')}](notebooks/{entry['name']}.ipynb)"
+        name, (minutes, memory) = entry["name"], _figures(entry)
+        link = f"[{name.replace('_', ' ')}](notebooks/{name}.ipynb)"
         hardware = "any" if entry["profile"] == "mini" else "GPU"
-        memory = f"{entry['peak_rss_mb'] / 1000:.1f} GB"
-        rows[number] = f"| {link} | {_minutes(entry)} | {memory} | {hardware} |"
-    head = "| notebook | time | memory | hardware |\n|---|---|---|---|"
-    where = results["environment"]
+        rows[name[:2]] = f"| {link} | {minutes} | {memory} | {hardware} |"
     note = f"Measured on {where['cores']} cores ({where['device']}) by `make course`."
-    body = "\n".join([head, *(rows[k] for k in sorted(rows))])
+    body = "\n".join([HEAD, *(rows[number] for number in sorted(rows))])
     path.write_text(fill(text, "table", f"\n{body}\n\n{note}\n"), encoding="utf-8")
-    return path
+    print(f"wrote {path}")
 
 
-def _readme_rows(text: str) -> dict[str, str]:
-    return {m[1]: m[0] for m in re.finditer(r"^\| \[(\d\d) .*$", text, re.M)}
-
-
-def set_repository(repository: str) -> Iterator[Path]:
+def set_repository(repository: str) -> None:
     """Point badges, links and the notebooks' first cells at a repository.
 
     Parameters
@@ -166,15 +163,14 @@ def set_repository(repository: str) -> Iterator[Path]:
     """
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise CourseError(f"{repository!r} is no repository.", "Write owner/name.")
-    root = data_folder().parent
-    old = current_repository()
+    root, old = data_folder().parent, current_repository()
     paths = [root / "README.md", *sorted((root / "notebooks").rglob("*.ipynb"))]
     # pyproject.toml last: it says what to replace, should this be interrupted.
     for path in [*paths, *sorted(root.glob("docs/*.md")), root / "pyproject.toml"]:
         text = path.read_text(encoding="utf-8")
         if old in text:
             path.write_text(text.replace(old, repository), encoding="utf-8")
-            yield path
+            print(f"wrote {path}")
 
 
 def current_repository() -> str:
@@ -187,73 +183,31 @@ def current_repository() -> str:
 
 
 def write_pages(out: Path, results: dict[str, Any]) -> None:
-    """Write one HTML page per executed notebook, and ``index.html``."""
-    sections = []
-    for entry in results["notebooks"]:
-        path = out / f"{entry['name']}.ipynb"
-        if not path.is_file():
-            continue
-        notebook = clean(nbformat.read(path, as_version=4))
-        (out / f"{entry['name']}.html").write_text(_page(notebook), encoding="utf-8")
-        sections.append(_section(entry, notebook))
-    (out / "index.html").write_text(_index(results, sections), encoding="utf-8")
+    """Write one HTML page per executed notebook, and ``index.html``.
 
-
-def _page(notebook: Any) -> str:
+    Parameters
+    ----------
+    out : Path
+        Where ``tlhelpers run`` put the executed notebooks.
+    results : dict
+        The content of ``results.json``.
+    """
     from nbconvert import HTMLExporter
 
-    exporter = HTMLExporter(embed_images=True)
     # Math and widgets come from the network in the default pages; ours must open
     # in a classroom without one.
-    exporter.mathjax_url = exporter.require_js_url = exporter.jquery_url = ""
-    return exporter.from_notebook_node(notebook)[0]
-
-
-def _index(results: dict[str, Any], sections: list[str]) -> str:
-    rows = "".join(map(_row, results["notebooks"]))
-    env = results["environment"]
-    versions = ", ".join(f"{k} {v}" for k, v in env["versions"].items())
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Transfer learning: the course, run</title><style>{STYLE}</style>"
-        "<h1>Transfer learning: the course, run</h1><table><tr><th>notebook<th>status"
-        f"<th>seconds<th>memory<th>claims</tr>{rows}</table>{''.join(sections)}"
-        f"<p>Python {env['python']}, {html.escape(versions)}; {env['cores']} cores, "
-        f"{html.escape(env['device'])}, {env['system']}.</p></html>\n"
-    )
-
-
-def _row(entry: dict[str, Any]) -> str:
-    held = sum(c["holds"] for c in entry["claims"])
-    css = "" if entry["status"] == "passed" else ' class="bad"'
-    return (
-        f'<tr><td><a href="{entry["name"]}.html">{entry["name"]}</a>'
-        f"<td{css}>{html.escape(entry['status'])}<td>{entry['seconds']:.0f}"
-        f"<td>{entry['peak_rss_mb']} MB"
-        f"<td>{held} of {len(entry['claims'])} hold</tr>"
-    )
-
-
-def _section(entry: dict[str, Any], notebook: Any) -> str:
-    claims = "".join(
-        f"<li>{'✔' if c['holds'] else '✘'} {html.escape(c['text'])}<br>"
-        f"<small>{html.escape(c['evidence'])}</small>"
-        for c in entry["claims"]
-    )
-    pictures = "".join(
-        f'<p><img alt="{html.escape(alt)}" src="data:image/png;base64,{png.strip()}">'
-        for png, alt in headline_pictures(notebook)
-    )
-    error = f'<p class="bad">{html.escape(entry["error"])}' if entry["error"] else ""
-    return f"<h2>{entry['name']}</h2>{error}<ul>{claims}</ul>{pictures}"
-
-
-def headline_pictures(notebook: Any) -> Iterator[tuple[str, str]]:
-    """Yield (base64 PNG, alternative text) of the cells tagged ``headline``."""
-    for cell in notebook.cells:
-        if "headline" in cell.metadata.get("tags", []):
-            for output in cell.get("outputs", []):
-                if "image/png" in output.get("data", {}):
-                    alt = output.metadata.get("image/png", {}).get("alt", "")
-                    yield output.data["image/png"], alt
+    offline = dict.fromkeys(("mathjax_url", "require_js_url", "jquery_url"), "")
+    template = str(TEMPLATES / "page.html.j2")
+    pages = HTMLExporter(embed_images=True, template_file=template, **offline)
+    headlines = {}
+    for name in (entry["name"] for entry in results["notebooks"]):
+        path = out / f"{name}.ipynb"
+        if path.is_file():
+            notebook = clean(nbformat.read(path, as_version=4))
+            page, _ = pages.from_notebook_node(notebook, {"metadata": {"name": name}})
+            path.with_suffix(".html").write_text(page, encoding="utf-8")
+            headlines[name] = [c for c in notebook.cells if "headline" in _tags(c)]
+    source = (TEMPLATES / "index.html.j2").read_text(encoding="utf-8")
+    index = jinja2.Template(source, autoescape=True)
+    text = index.render(**results, headlines=headlines) + "\n"
+    (out / "index.html").write_text(text, encoding="utf-8")

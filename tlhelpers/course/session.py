@@ -1,35 +1,27 @@
-"""Start a notebook: profile, device, seed; record its figures and its claims."""
+"""Start a notebook; record its figures, judge its claims, compare two arms."""
 
 from __future__ import annotations
 
 import json
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from scipy import stats
 
+from .. import machine
 from ..errors import CourseError
-from ..machine import (
-    data_folder,
-    default_device,
-    fast_precision,
-    hardware,
-    hub_reachable,
-    seed_everything,
-)
 
-T = TypeVar("T")
-
-PROFILES = ("auto", "mini", "full")
-
+#: Names the file to which a notebook reports; ``tlhelpers run`` sets it.
 REPORT_VARIABLE = "TLHELPERS_REPORT"
-
+#: Set to 1, every size shrinks and claims are shown, not judged.
 SMOKE_VARIABLE = "TLHELPERS_SMOKE"
+_DATA_WORDS = {"mini": "bundled with the course", "full": "public data sets"}
 
 
 @dataclass(frozen=True)
@@ -54,20 +46,48 @@ class Range:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Range:
-        """Compute the range from the scores of a study, shape (n,), n >= 2."""
-        from scipy.stats import t
+        """Compute the range from the scores of a study.
 
+        Parameters
+        ----------
+        values : iterable of float, n >= 2 of them
+            Scores between 0 and 1 are taken for shares: so is the range.
+        """
         v = np.asarray(list(values), dtype=float)
-        sd = float(v.std(ddof=1))
-        half = float(t.ppf(0.995, len(v) - 1)) * sd * np.sqrt(1 + 1 / len(v))
-        mean = float(v.mean())
-        low, high = mean - half, mean + half
+        mean, sd = float(v.mean()), float(v.std(ddof=1))
+        half = stats.t.ppf(0.995, len(v) - 1) * sd * np.sqrt(1 + 1 / len(v))
+        low, high = float(mean - half), float(mean + half)
         if 0 <= v.min() and v.max() <= 1:  # a share can be no more than all
             low, high = max(low, 0.0), min(high, 1.0)
         return cls(low, high, mean, sd, len(v))
 
     def __contains__(self, value: float) -> bool:
         return self.low - 1e-9 <= value <= self.high + 1e-9
+
+
+class Verdict(NamedTuple):
+    """Who is ahead, by how much, over how many draws; as text, the sentence.
+
+    Attributes
+    ----------
+    difference : float
+        Mean of the paired differences, first minus second.
+    low, high : float
+        Ends of its 95 % interval (Student's t, n - 1 degrees of freedom).
+    n : int
+        Number of draws.
+    sentence : str
+        What :meth:`Session.verdict` printed.
+    """
+
+    difference: float
+    low: float
+    high: float
+    n: int
+    sentence: str
+
+    def __str__(self) -> str:
+        return self.sentence
 
 
 @dataclass
@@ -91,6 +111,10 @@ class Session:
         hold is then a finding about that data, not an error.
     smoke : bool
         True under ``TLHELPERS_SMOKE=1``: tiny sizes, claims shown, not judged.
+    metrics : dict of str to float
+        What was recorded.
+    claims : list of dict
+        What was claimed and demonstrated.
     """
 
     profile: str
@@ -103,12 +127,26 @@ class Session:
     metrics: dict[str, float] = field(default_factory=dict)
     claims: list[dict[str, Any]] = field(default_factory=list)
 
-    def size(self, normal: T, smoke: T) -> T:
-        """Return ``normal``, or ``smoke`` when the tests only try the cells."""
+    def size(self, normal: Any, smoke: Any) -> Any:
+        """Return ``normal``, or ``smoke`` when the tests only try the cells.
+
+        Parameters
+        ----------
+        normal, smoke : object
+            A size for learners, a tiny one for tests.
+        """
         return smoke if self.smoke else normal
 
     def record(self, name: str, value: float) -> float:
-        """Keep a figure under a name, for ``results.json``, and return it."""
+        """Keep a figure under a name, for ``results.json``, and return it.
+
+        Parameters
+        ----------
+        name : str
+            Its name in ``results.json``, in the study and for :meth:`compare`.
+        value : float
+            Any number, NumPy's and PyTorch's included.
+        """
         self.metrics[name] = float(value)
         _report({"kind": "metric", "name": name, "value": float(value)})
         return float(value)
@@ -130,36 +168,119 @@ class Session:
         bool
             ``holds``, as a Python bool.
         """
-        holds = bool(holds)
-        entry = {"text": text, "holds": holds, "evidence": evidence}
-        entry["judged"] = not self.smoke
+        return self._state("·" if self.smoke else "✔", text, holds, evidence)
+
+    def demonstrate(self, text: str, holds: bool, *, evidence: str = "") -> bool:
+        """Show what is true by construction: checked like a claim, but no finding.
+
+        Parameters
+        ----------
+        text : str
+            The statement.
+        holds : bool
+            The condition that the run computed. False is an error of the lesson.
+        evidence : str
+            The figures, for the reader.
+
+        Returns
+        -------
+        bool
+            ``holds``, as a Python bool.
+        """
+        return self._state("◆", text, holds, evidence, demonstration=True)
+
+    def _state(
+        self, good: str, text: str, holds: bool, evidence: str, **more: bool
+    ) -> bool:
+        entry = {"text": text, "holds": bool(holds), "evidence": evidence}
+        entry |= {"judged": not self.smoke, **more}
         self.claims.append(entry)
-        _report({"kind": "claim", **entry})
-        mark = "·" if self.smoke else "✔" if holds else "○" if self.own_data else "✘"
+        _report({"kind": "demonstration" if more else "claim", **entry})
+        mark = good if holds else "·" if self.smoke else "○" if self.own_data else "✘"
         note = {"·": " (not judged: smoke run)", "○": " (not so on your data)"}
         print(f"{mark} {text}{note.get(mark, '')}\n  {evidence}".rstrip())
-        return holds
+        return bool(holds)
+
+    def verdict(
+        self,
+        a: Sequence[float],
+        b: Sequence[float],
+        *,
+        names: tuple[str, str] = ("a", "b"),
+        label: str = "accuracy",
+    ) -> Verdict:
+        """Print who is ahead, by how much, and whether it could be chance.
+
+        Parameters
+        ----------
+        a, b : sequence of float, shape (n,), n >= 2
+            Scores of the two arms, larger is better. Both arms saw the same draws, so
+            ``a[i]`` and ``b[i]`` belong together.
+        names : (str, str)
+            What the two arms are called.
+        label : str
+            What the score is called.
+
+        Returns
+        -------
+        Verdict
+            The mean difference, its 95 % interval, the number of draws; the sentence.
+
+        Raises
+        ------
+        CourseError
+            If the scores are no pairs, fewer than two, or not finite.
+
+        Source
+        ------
+        Student 1908, The Probable Error of a Mean (the paired t interval).
+        """
+        x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+        pairs = x.shape == y.shape == (x.size,) and x.size >= 2
+        if not pairs or not np.isfinite(x - y).all():
+            got = f"got {x.tolist()} and {y.tolist()}"
+            problem = f"Pairs of finite scores were expected; {got}."
+            raise CourseError(problem, "Score both arms on the same draws, 2 or more.")
+        d, n = x - y, len(x)
+        mean = float(d.mean())
+        half = float(stats.t.ppf(0.975, n - 1) * d.std(ddof=1) / np.sqrt(n))
+        low, high = mean - half, mean + half
+        ahead, behind = names if mean >= 0 else names[::-1]
+        who = f"{ahead} is ahead of {behind} by" if mean else f"{ahead} ties {behind}:"
+        luck = "not beyond chance" if low <= 0 <= high else "beyond chance"
+        by = f"{abs(mean):.3f} ± {half:.3f} in {label}"
+        sentence = f"{who} {by} (95 % interval, {n} paired draws), {luck}."
+        print(sentence)
+        return Verdict(mean, low, high, n, sentence)
 
     def expected(self, name: str) -> Range | None:
-        """Return the range of a recorded metric over the study, if there is one."""
-        if self.profile != "mini" or self.own_data or self.smoke:
-            return None
-        study = read_study(self.notebook)
+        """Return the range of a recorded metric over the study, if there is one.
+
+        Parameters
+        ----------
+        name : str
+            As given to :meth:`record`.
+        """
+        usual = self.profile == "mini" and not (self.own_data or self.smoke)
+        study = read_study(self.notebook) if usual else None
         values = study["metrics"].get(name) if study else None
         return Range.of(values) if values else None
 
     def compare(self, *names: str) -> None:
-        """Print each metric of this run beside its range over many seeds."""
+        """Print each metric of this run beside its range over many seeds.
+
+        Parameters
+        ----------
+        *names : str
+            As given to :meth:`record`.
+        """
         for name in names:
-            value, expected = self.metrics[name], self.expected(name)
-            if expected is None:
-                print(f"{name:42s} {value:.3f}   (no range for this kind of run)")
-                continue
-            verdict = "inside" if value in expected else "OUTSIDE"
-            print(
-                f"{name:42s} {value:.3f}   {verdict} {expected.low:.3f} … "
-                f"{expected.high:.3f} ({expected.n} runs)"
-            )
+            value, study = self.metrics[name], self.expected(name)
+            said = "(no range for this kind of run)"
+            if study is not None:
+                place = "inside" if value in study else "OUTSIDE"
+                said = f"{place} {study.low:.3f} … {study.high:.3f} ({study.n} runs)"
+            print(f"{name:42s} {value:.3f}   {said}")
 
 
 def start(
@@ -191,42 +312,43 @@ def start(
     CourseError
         If the profile is unknown.
     """
-    if profile not in PROFILES:
-        raise CourseError(
-            f"There is no profile {profile!r}.",
-            f"Set PROFILE to one of {', '.join(map(repr, PROFILES))}.",
-        )
+    check_profile(profile)
     # Libraries warn each other about things no learner can change.
     warnings.filterwarnings("ignore", message=".*torch.jit.script.*deprecated.*")
-    seed_everything(seed)
-    device = default_device()
+    machine.seed_everything(seed)
+    device = machine.default_device()
     if profile == "auto":
-        profile = "full" if device == "cuda" and hub_reachable() else "mini"
-    smoke = os.environ.get(SMOKE_VARIABLE, "") not in ("", "0")
-    run = Session(
-        profile, device, fast_precision(device), seed, notebook, data is not None, smoke
-    )
-    where = f"your own, {data}" if run.own_data else _DATA_WORDS[profile]
-    print(f"profile {profile} · {hardware()} · {run.precision} · data: {where}")
+        profile = "full" if device == "cuda" and machine.hub_reachable() else "mini"
+    precision, own_data = machine.fast_precision(device), data is not None
+    run = Session(profile, device, precision, seed, notebook, own_data, is_smoke())
+    where = f"your own, {data}" if own_data else _DATA_WORDS[profile]
+    print(f"profile {profile} · {machine.hardware()} · {precision} · data: {where}")
     _report({"kind": "session", "profile": profile, "device": device, "seed": seed})
     return run
 
 
-_DATA_WORDS = {"mini": "bundled with the course", "full": "public data sets"}
+def check_profile(profile: str) -> None:
+    """Raise CourseError if there is no such profile."""
+    if profile not in ("auto", "mini", "full"):
+        problem = f"There is no profile {profile!r}."
+        raise CourseError(problem, "Choose 'auto', 'mini' or 'full'.")
+
+
+def is_smoke() -> bool:
+    """Return whether the environment asks for a small run that judges nothing."""
+    return os.environ.get(SMOKE_VARIABLE, "") not in ("", "0")
 
 
 def read_study(notebook: str) -> dict[str, Any] | None:
     """Read ``data/studies/NN.json``; None where no study has been run."""
-    path = data_folder() / "studies" / f"{notebook}.json"
+    path = machine.data_folder() / "studies" / f"{notebook}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def _report(entry: dict[str, Any]) -> None:
     """Append one line for ``tlhelpers run``, which names the file."""
-    path = os.environ.get(REPORT_VARIABLE)
-    if not path:
-        return
     if torch.cuda.is_available():
         entry["gpu_mb"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(json.dumps(entry) + "\n")
+    if path := os.environ.get(REPORT_VARIABLE):
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")

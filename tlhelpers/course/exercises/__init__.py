@@ -1,9 +1,5 @@
 """The exercises: a file for each notebook, a function for each exercise."""
 
-from __future__ import annotations
-
-FUNCTION = "Hand over the function itself, without calling it."
-
 
 def unlike(answer: float, mistakes: dict[float, str], tolerance: float = 1e-6) -> None:
     """Fail with the hint of the typical wrong number that the answer is."""

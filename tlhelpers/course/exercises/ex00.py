@@ -1,7 +1,5 @@
 """Exercises of notebook 00."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from . import unlike

@@ -1,12 +1,11 @@
 """Exercises of notebook 01."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from . import FUNCTION, unlike
+from . import unlike
 
 
 def exercise_1(answer: Any) -> None:
@@ -23,9 +22,8 @@ def exercise_1(answer: Any) -> None:
     )
 
 
-def exercise_2(answer: Any) -> None:
+def exercise_2(answer: Callable) -> None:
     """Take a uint8 tensor, (n, 3, height, width); return floats of that shape."""
-    assert callable(answer), FUNCTION
     black, grey, white = _scaled(answer, [0, 128, 255])
     assert (black, white) != (0, 1), "That is 0 … 1. The network expects -1 … 1."
     assert max(abs(black), abs(white)) < 100, "In the hundreds still: divide by 255."

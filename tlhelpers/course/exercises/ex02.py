@@ -1,14 +1,14 @@
 """Exercises of notebook 02."""
 
-from __future__ import annotations
-
+from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 
 from ...surgery import train_unfrozen
-from . import FUNCTION, unlike
+from . import unlike
 
 
 def exercise_1(answer: Any) -> None:
@@ -25,17 +25,13 @@ def exercise_1(answer: Any) -> None:
 
 def _network() -> nn.Sequential:
     """Make a network of the layers early, norm, late and head."""
-    network = nn.Sequential()
-    network.add_module("early", nn.Linear(3, 4))
-    network.add_module("norm", nn.BatchNorm1d(4))
-    network.add_module("late", nn.Linear(4, 4))
-    network.add_module("head", nn.Linear(4, 2))
-    return network
+    early, norm = nn.Linear(3, 4), nn.BatchNorm1d(4)
+    late, head = nn.Linear(4, 4), nn.Linear(4, 2)
+    return nn.Sequential(OrderedDict(early=early, norm=norm, late=late, head=head))
 
 
-def exercise_2(answer: Any) -> None:
+def exercise_2(answer: Callable) -> None:
     """Take a network, freeze all but its head, and return the network."""
-    assert callable(answer), FUNCTION
     network = answer(_network())
     assert isinstance(network, nn.Module), "The function must return the network."
     assert all(p.requires_grad for p in network.head.parameters()), (
@@ -53,9 +49,8 @@ def exercise_2(answer: Any) -> None:
     )
 
 
-def exercise_3(answer: Any) -> None:
+def exercise_3(answer: Callable) -> None:
     """Take a network and return an optimiser, such as torch.optim.Adam([...])."""
-    assert callable(answer), FUNCTION
     network = _network()
     optimiser = answer(network)
     assert isinstance(optimiser, torch.optim.Optimizer), (

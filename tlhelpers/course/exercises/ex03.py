@@ -1,7 +1,6 @@
 """Exercises of notebook 03."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,6 @@ import torch
 from torch import nn
 
 from ...transferability import cka
-from . import FUNCTION
 
 
 def exercise_1(answer: Any) -> None:
@@ -22,9 +20,8 @@ def exercise_1(answer: Any) -> None:
     )
 
 
-def exercise_2(answer: Any) -> None:
+def exercise_2(answer: Callable) -> None:
     """Take features, (n, n_units), and return others of the same shape."""
-    assert callable(answer), FUNCTION
     features = np.random.default_rng(0).normal(size=(60, 12))
     changed = np.asarray(answer(features.copy()), dtype=float)
     assert changed.shape == features.shape, "Keep the same shape, (n, n_units)."
@@ -39,9 +36,8 @@ def exercise_2(answer: Any) -> None:
     )
 
 
-def exercise_3(answer: Any) -> None:
+def exercise_3(answer: Callable) -> None:
     """Take a convolution and return one with four input channels."""
-    assert callable(answer), FUNCTION
     torch.manual_seed(0)
     old = nn.Conv2d(3, 4, 3, padding=1)
     x, depth = torch.rand(2, 3, 8, 8), torch.rand(2, 1, 8, 8)

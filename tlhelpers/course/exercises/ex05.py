@@ -1,12 +1,11 @@
 """Exercises of notebook 05."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from . import FUNCTION, unlike
+from . import unlike
 
 
 def exercise_1(answer: Any) -> None:
@@ -22,9 +21,8 @@ class _Vectors(dict):
     index_to_key = property(list)
 
 
-def exercise_2(answer: Any) -> None:
+def exercise_2(answer: Callable) -> None:
     """Take tokens, vectors and weights; return one vector, shape (d,)."""
-    assert callable(answer), FUNCTION
     vectors = _Vectors(a=np.array([1.0, 0.0]), b=np.array([0.0, 1.0]))
     assert np.shape(answer(["a", "b"], vectors, {})) == (2,), (
         "Return one vector, shape (d,)."
@@ -41,9 +39,8 @@ def exercise_2(answer: Any) -> None:
     )
 
 
-def exercise_3(answer: Any) -> None:
+def exercise_3(answer: Callable) -> None:
     """Take predict and a text; return how much the probability changes."""
-    assert callable(answer), FUNCTION
 
     def predict(text: str) -> float:
         return text.lower().count("she") / 8

@@ -1,12 +1,11 @@
 """Exercises of notebook 06."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from . import FUNCTION, unlike
+from . import unlike
 
 
 def exercise_1(answer: Any) -> None:
@@ -20,9 +19,8 @@ def exercise_1(answer: Any) -> None:
     assert abs(answer - 4) < 1e-6, "exp of the mean of ln 2, ln 4 and ln 8."
 
 
-def exercise_2(answer: Any) -> None:
+def exercise_2(answer: Callable) -> None:
     """Take step, steps and lr; return the rate at that step, one number."""
-    assert callable(answer), FUNCTION
 
     def off(step: float, steps: int, lr: float, wanted: float) -> float:
         return abs(float(answer(step, steps, lr)) - wanted)
@@ -42,9 +40,8 @@ def exercise_2(answer: Any) -> None:
     )
 
 
-def exercise_3(answer: Any) -> None:
+def exercise_3(answer: Callable) -> None:
     """Take rows, old words and new words; return a row for each new word."""
-    assert callable(answer), FUNCTION
     rows = np.array([[1.0, 2.0], [3.0, 5.0], [8.0, 13.0]])
     assert np.shape(answer(rows, list("abc"), list("cxab"))) == (4, 2), (
         "One row for each **new** word."

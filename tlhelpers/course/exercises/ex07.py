@@ -1,13 +1,12 @@
 """Exercises of notebook 07."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
-from . import FUNCTION, unlike
+from . import unlike
 
 
 def exercise_1(answer: Any) -> None:
@@ -21,9 +20,8 @@ def exercise_1(answer: Any) -> None:
     assert abs(answer - 9 / 33) < 0.005, "Three rows, each as wide as the longest."
 
 
-def exercise_2(answer: Any) -> None:
+def exercise_2(answer: Callable) -> None:
     """Take states, (n, length, d), and mask, (n, length); return means, (n, d)."""
-    assert callable(answer), FUNCTION
     states = torch.tensor([[[1.0, 2.0], [3.0, 4.0]], [[6.0, 2.0], [6.0, 8.0]]])
     mask = torch.tensor([[1, 1], [1, 0]])  # the second text has one real piece
     mean = np.asarray(answer(states, mask), dtype=float)
@@ -37,9 +35,8 @@ def exercise_2(answer: Any) -> None:
     )
 
 
-def exercise_3(answer: Any) -> None:
+def exercise_3(answer: Callable) -> None:
     """Take predict and a text; return one word of the text."""
-    assert callable(answer), FUNCTION
 
     def predict(texts: list[str]) -> list[float]:
         worth = {"good": 2.0, "kind": 1.0, "bad": -3.0}

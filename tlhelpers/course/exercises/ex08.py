@@ -1,14 +1,13 @@
 """Exercises of notebook 08."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.special import expit, softmax
 
-from . import FUNCTION, unlike
+from . import unlike
 
 
 def exercise_1(answer: Any) -> None:
@@ -23,9 +22,8 @@ def exercise_1(answer: Any) -> None:
     assert off < 0.006, "Softmax of the logits divided by 2."
 
 
-def exercise_2(answer: Any) -> None:
+def exercise_2(answer: Callable) -> None:
     """Take student and teacher logits and T; return one number."""
-    assert callable(answer), FUNCTION
     teacher = np.array([[2.0, 0.0, -1.0], [0.0, 0.5, 3.0]])
     student = np.roll(teacher, 1) / 2
 
@@ -48,9 +46,8 @@ def exercise_2(answer: Any) -> None:
         )
 
 
-def exercise_3(answer: Any) -> None:
+def exercise_3(answer: Callable) -> None:
     """Take models, name → (accuracy, milliseconds), and a limit; return a name."""
-    assert callable(answer), FUNCTION
     menu = {"slow": (0.9, 100.0), "middle": (0.8, 4.0), "weak": (0.6, 0.2)}
     assert answer(menu, 50.0) != "slow", "A model above the limit must not win."
     assert answer(menu, 5.0) != "weak", "The most accurate wins, not the fastest."

@@ -1,14 +1,12 @@
 """Exercises of notebook 09."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ...transferability import leep
-from . import FUNCTION, unlike
+from . import unlike
 
 
 def exercise_1(answer: Any) -> None:
@@ -24,9 +22,8 @@ def exercise_1(answer: Any) -> None:
     )
 
 
-def exercise_2(answer: Any) -> None:
+def exercise_2(answer: Callable) -> None:
     """Take p, (n, n_source_classes), and y, (n,); return LEEP, one number."""
-    assert callable(answer), FUNCTION
     p = np.array([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7], [0.2, 0.8], [0.5, 0.5]])
     y = np.array([0, 0, 1, 1, 1])
     found, wanted = float(answer(p, y)), leep(p, y)
@@ -47,9 +44,8 @@ def exercise_2(answer: Any) -> None:
     )
 
 
-def exercise_3(answer: Any) -> None:
+def exercise_3(answer: Callable) -> None:
     """Take test and source pictures, (n, h, w); return row numbers of test."""
-    assert callable(answer), FUNCTION
     assert _finds(answer, lambda x: x), (
         "Exact copies must be found, and nothing else: return their row numbers."
     )

@@ -1,8 +1,7 @@
 """Exercises of notebook 10."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...machine import file_sha256
-from . import FUNCTION, unlike
+from . import unlike
 
 
 def exercise_1(answer: Any) -> None:
@@ -26,9 +25,8 @@ def exercise_1(answer: Any) -> None:
     assert 0.8595 <= answer <= 0.8635, 'See proportion_ci(method="wilson").'
 
 
-def exercise_2(answer: Any) -> None:
+def exercise_2(answer: Callable) -> None:
     """Take groups, (n,), and a seed; return n times True (test) or False."""
-    assert callable(answer), FUNCTION
     groups = np.repeat([f"patient {i}" for i in range(40)], [1, 3, 2, 5] * 10)
     mixed = np.random.default_rng(0).permutation(groups)
     cases = [(groups, 0), (groups, 1), (groups, 2), (mixed, 0)]
@@ -48,9 +46,8 @@ def exercise_2(answer: Any) -> None:
     assert set(groups[again]) == tests[1], "The same seed should draw the same again."
 
 
-def exercise_3(answer: Any) -> None:
+def exercise_3(answer: Callable) -> None:
     """Take a folder, a Path; return True or False."""
-    assert callable(answer), FUNCTION
     assert _intact(answer), "Where nothing was changed, return True."
     assert not _intact(answer, "network.safetensors"), (
         "One byte of the weights was changed, as many bytes as before; say False."

@@ -1,0 +1,22 @@
+"""A course of its own in an empty folder, for the tests that run notebooks."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from notebook_tools import ROOT, cut_network
+
+from tlhelpers.course import run as runner
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch):
+    """An empty course in a folder of its own; runs start there."""
+    cut_network(monkeypatch)
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([os.environ["PYTHONPATH"], str(ROOT)])
+    )
+    monkeypatch.setattr(runner, "notebooks_folder", lambda: tmp_path / "notebooks")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -1,0 +1,137 @@
+"""What a run leaves: pages, headers, outputs, the README's table, badges."""
+
+from __future__ import annotations
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from notebook_tools import FIGURE, results, write_notebook
+
+from tlhelpers.course import cli, publish
+from tlhelpers.errors import CourseError
+
+NASTY = """\
+figure = plt.figure(figsize=(1, 1))
+tl.describe(figure.add_subplot(), 'less < more & "quoted" <img src=x>');
+"""
+
+
+def pictures(path):
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser").select("img")
+
+
+def test_pages_keep_the_alternative_texts_of_the_notebook(course):
+    write_notebook(course, "01_good", FIGURE, NASTY)
+    assert cli.main(["run", "--out", "out"]) == 0
+    cells = nbformat.read(course / "out" / "01_good.ipynb", as_version=4).cells
+    own = [
+        output.metadata["image/png"]["alt"]
+        for cell in cells
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    ]
+    assert len(own) == 2 and own[1] == 'less < more & "quoted" <img src=x>'
+    assert [i["alt"] for i in pictures(course / "out" / "01_good.html")] == own
+    assert [i["alt"] for i in pictures(course / "out" / "index.html")] == own[1:]
+
+
+def test_picture_without_a_text_of_its_own_says_so(course):
+    show = "plt.figure(figsize=(1, 1)); plt.plot([1, 2]);"
+    write_notebook(course, "01_good", f"import matplotlib.pyplot as plt; {show}")
+    assert cli.main(["run", "--out", "out"]) == 0
+    (picture,) = pictures(course / "out" / "01_good.html")
+    assert picture["alt"] == "No description has been provided for this image"
+
+
+def test_index_shows_text_as_text(course):
+    write_notebook(course, "01_bad", 'run.claim("a <b> c", 1 > 2, evidence="<i>")')
+    write_notebook(course, "02_bad", 'raise ValueError("<script>")')
+    assert cli.main(["run", "--out", "out"]) == 1
+    index = (course / "out" / "index.html").read_text(encoding="utf-8")
+    assert "✘ a &lt;b&gt; c" in index and "&lt;i&gt;" in index
+    assert "ValueError: &lt;script&gt;" in index and "<script>" not in index
+
+
+def test_pages_fetch_nothing_from_the_network(course):
+    write_notebook(course, "01_good", FIGURE)
+    assert cli.main(["run", "--out", "out"]) == 0
+    index = (course / "out" / "index.html").read_text(encoding="utf-8")
+    assert "http" not in index
+
+
+@pytest.fixture
+def published(course, monkeypatch):
+    """A course whose one notebook ran."""
+    (course / "data").mkdir()
+    (course / "README.md").write_text(
+        "# R\n<!-- table --><!-- /table -->\n", encoding="utf-8"
+    )
+    monkeypatch.setattr(publish, "data_folder", lambda: course / "data")
+    write_notebook(course, "01_good", FIGURE)
+    return course
+
+
+def test_publish_writes_header_outputs_and_table(published):
+    assert cli.main(["run", "--out", "out"]) == 0
+    assert cli.main(["publish", "out"]) == 0
+    notebook = nbformat.read(published / "notebooks" / "01_good.ipynb", as_version=4)
+    entry = results(published / "out")["notebooks"][0]
+    memory = f"{entry['peak_rss_mb'] / 1000:.1f} GB"
+    assert memory in notebook.cells[0].source
+    assert "image/png" in notebook.cells[-1].outputs[0].data
+    assert not [
+        c for c in notebook.cells if "injected-parameters" in c.metadata.get("tags", [])
+    ]
+    assert "papermill" not in notebook.metadata
+    readme = (published / "README.md").read_text(encoding="utf-8")
+    assert "| [01 good](notebooks/01_good.ipynb) |" in readme and memory in readme
+    cli.main(["publish", "out"])
+    again = (published / "README.md").read_text(encoding="utf-8")
+    assert again == readme
+
+
+def test_publish_refuses_other_seeds_and_failures(published, capsys):
+    assert cli.main(["run", "--out", "out", "--seed", "5"]) == 0
+    assert cli.main(["publish", "out"]) == 2
+    assert "seed 0" in capsys.readouterr().err
+    assert cli.main(["publish", "nowhere"]) == 2
+
+
+def test_clean_drops_widgets_and_stderr():
+    from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+    widget = new_output("display_data", {publish.WIDGET: {}, "text/plain": "VBox()"})
+    outputs = [new_output("stream", name="stderr", text="!"), widget]
+    outputs.append(new_output("stream", name="stdout", text="kept"))
+    notebook = new_notebook(cells=[new_code_cell("1", outputs=outputs)])
+    notebook.metadata["widgets"] = {"state": {}}
+    publish.clean(notebook)
+    assert [o.text for o in notebook.cells[0].outputs] == ["kept"]
+    assert "widgets" not in notebook.metadata
+
+
+def test_badges_rewrite_every_address_and_nothing_else(published):
+    old = "OWNER/transfer-learning-course"
+    (published / "pyproject.toml").write_text(
+        f'Repository = "https://github.com/{old}"\n'
+    )
+    for text in ("README.md", "notebooks/01_good.ipynb"):
+        path = published / text
+        path.write_text(
+            path.read_text("utf-8").replace("# ", f"# {old} ", 1), encoding="utf-8"
+        )
+    assert cli.main(["badges", "ada/course"]) == 0
+    for text in ("README.md", "notebooks/01_good.ipynb", "pyproject.toml"):
+        content = (published / text).read_text("utf-8")
+        assert old not in content and "ada/course" in content
+    assert publish.current_repository() == "ada/course"
+    assert cli.main(["badges", "ada"]) == 2
+
+
+def test_fill_needs_its_marks():
+    assert (
+        publish.fill("a<!-- m -->old<!-- /m -->b", "m", "new")
+        == "a<!-- m -->new<!-- /m -->b"
+    )
+    with pytest.raises(CourseError, match="marked 'm'"):
+        publish.fill("nothing", "m", "new")
