@@ -1,4 +1,4 @@
-"""Small finished projects, and the page of one, served as a visitor would."""
+"""Small finished projects, and the page of one, served as the command line does."""
 
 from __future__ import annotations
 
@@ -21,14 +21,10 @@ SECONDS = 60
 
 def picture_project():
     """A network of random weights that tells discs from squares, or so it says."""
-    import torch
-
     from tlhelpers.project.keep import PictureClassifier, Project
-    from tlhelpers.sources import BUNDLED
+    from tlhelpers.sources import load_source
 
-    torch.manual_seed(0)
-    body = BUNDLED["tiny_photos"](2)
-    network = PictureClassifier(body, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
+    network = PictureClassifier(load_source("tiny_photos", pretrained=False), 2)
     test = {"examples": 120, "accuracy": 0.9, "low": 0.8333, "high": 0.9421}
     card = {
         "figures": {"test": test},

@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import binomtest
+from sklearn.linear_model import LogisticRegression
 
 import tlhelpers as tl
+from tlhelpers import project
 from tlhelpers.project import build as building
+from tlhelpers.project.keep import Project
 from tlhelpers.project.plan import Plan
+from tlhelpers.surgery import without_scaling
 
 
 @pytest.fixture
@@ -17,9 +21,7 @@ def plan():
     """A plan of the smallest source model, few steps."""
 
     def make(method="tuned", steps=6):
-        return Plan(
-            "images", "small_resnet", method, 32, steps, 8, 1e-3, 0.1, 1e-3, {}, ()
-        )
+        return Plan("images", "small_resnet", method, 32, steps, {}, ())
 
     return make
 
@@ -31,31 +33,51 @@ def task(tiny_images):
 
 @pytest.fixture
 def inputs(task, plan):
-    return tl.read_inputs(task, plan())
+    return project.read_inputs(task, plan())
 
 
 # --- figures -------------------------------------------------------------------------
 
 
+def by_hand(k, n):
+    """Wilson 1927, as notebook 10 writes it out: k right answers out of n."""
+    z = 1.959964
+    middle, half = k + z * z / 2, z * (k * (n - k) / n + z * z / 4) ** 0.5
+    return max(0.0, (middle - half) / (n + z * z)), min(
+        1.0, (middle + half) / (n + z * z)
+    )
+
+
 @pytest.mark.parametrize("n", [1, 2, 10, 137, 5000])
-def test_the_interval_is_scipys(n):
+def test_scipys_interval_is_wilsons(n):
     for k in sorted({0, 1, n // 3, n - 1, n}):
-        wanted = binomtest(k, n).proportion_ci(method="wilson")
-        assert tl.interval(k, n) == pytest.approx((wanted.low, wanted.high), abs=1e-6)
+        p = np.tile([[0.9, 0.1]], (n, 1))
+        row = project.judge(p, (np.arange(n) >= k).astype(int))
+        found = binomtest(k, n).proportion_ci(method="wilson")
+        assert (row["low"], row["high"]) == (found.low, found.high)
+        assert (found.low, found.high) == pytest.approx(by_hand(k, n), abs=1e-6)
 
 
-def test_impossible_counts_have_no_interval():
-    for k, n in ((3, 2), (-1, 5), (0, 0)):
-        with pytest.raises(tl.CourseError, match="not possible"):
-            tl.interval(k, n)
+def test_scikit_learns_log_loss_is_the_mean_negative_log_likelihood():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(50, 4)) * 4
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    y = rng.integers(3, size=50)  # the last class never is the right one
+    wanted = -np.log(p[np.arange(50), y]).mean()
+    for dtype, exact in ((np.float64, 1e-12), (np.float32, 1e-6)):
+        found = project.judge(p.astype(dtype), y)["negative log-likelihood"]
+        assert found == pytest.approx(wanted, rel=exact)
+    sure = np.array([[1.0, 0.0], [1e-10, 1 - 1e-10]], dtype=np.float32)
+    found = project.judge(sure, np.array([0, 0]))["negative log-likelihood"]
+    assert found == pytest.approx(-np.log(1e-10) / 2, rel=1e-4)
 
 
 def test_judging_a_hand_worked_case():
     p = np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.3, 0.7]])
-    row = tl.judge(p, np.array([0, 0, 1, 1]))
+    row = project.judge(p, np.array([0, 0, 1, 1]))
     assert row["examples"] == 4 and row["accuracy"] == 0.75
     assert row["balanced accuracy"] == 0.75
-    assert (row["low"], row["high"]) == tl.interval(3, 4)
+    assert (row["low"], row["high"]) == pytest.approx(by_hand(3, 4), abs=1e-6)
     assert row["negative log-likelihood"] == pytest.approx(
         -np.log([0.9, 0.8, 0.4, 0.7]).mean()
     )
@@ -65,9 +87,9 @@ def test_judging_a_hand_worked_case():
 
 
 def test_inputs_are_what_a_project_encodes(task, plan, inputs):
-    project = tl.new_project(task, plan())
+    made = project.new_project(task, plan())
     x, y, features = inputs["test"]
-    assert torch.equal(x, project.encode([image for image, _ in task.test]))
+    assert torch.equal(x, made.encode([image for image, _ in task.test]))
     assert y.tolist() == task.test.labels.tolist()
     wanted = tl.extract_features(tl.load_source(plan().source), x)
     assert np.abs(features - wanted).max() < 0.01 * np.abs(wanted).max()
@@ -75,38 +97,69 @@ def test_inputs_are_what_a_project_encodes(task, plan, inputs):
 
 def test_text_inputs_are_cut_at_the_size(capsys):
     task = tl.load_reviews().sample(2)
-    plan = Plan("texts", "minilm", "frozen", 8, 1, 8, 1e-3, 0.1, 1e-3, {}, ())
-    inputs = tl.read_inputs(task, plan)
+    plan = Plan("texts", "minilm", "frozen", 8, 1, {}, ())
+    inputs = project.read_inputs(task, plan)
     assert inputs["train"].x.shape == (4, 8)
     assert inputs["train"].features.shape == (4, 384)
     assert "were cut to 8 pieces" in capsys.readouterr().out
 
 
 def test_the_frozen_project_is_logistic_regression_on_the_features(task, plan, inputs):
-    project = tl.repurpose(task, plan(), inputs)
-    assert "kept" in project.card["method"]
+    made = project.repurpose(task, plan(), inputs)
+    assert made.card["method"]["kept"] == "frozen"
     train, test = inputs["train"], inputs["test"]
     head = building.fit_head(train.features, train.y.numpy())
-    project.temperature = 1.0
+    made.temperature = 1.0
     wanted = head.predict_proba(test.features)
     # features may be in bf16
-    assert np.abs(project.probabilities(test.x) - wanted).max() < 0.02
+    assert np.abs(made.probabilities(test.x) - wanted).max() < 0.02
 
 
-def test_a_head_takes_features_as_they_are():
+@pytest.fixture
+def far_features():
+    """Sixty rows far from 0 and widely spread, and their classes."""
     rng = np.random.default_rng(0)
     y = np.arange(60) % 3
     features = rng.normal(50, 1, (60, 8)).astype(np.float32) * 100
     features[np.arange(60), y] += 300
+    return features, y
+
+
+def test_a_head_takes_features_as_they_are(far_features):
+    features, y = far_features
     head = building.fit_head(features, y)
     assert head.score(features, y) > 0.9
-    assert np.abs(head.coef_).max() < 1  # scaled back to features of this size
+    scaler, linear = head
+    linear = without_scaling(linear, scaler.mean_, scaler.scale_)
+    assert np.abs(linear.coef_).max() < 1  # scaled back to features of this size
+    found = linear.predict_proba(features)
+    assert np.allclose(found, head.predict_proba(features), atol=1e-6)
+
+
+def test_the_pipeline_is_centring_and_one_scale_by_hand(far_features):
+    features, y = far_features
+    head = building.fit_head(features, y)
+    x = features.astype(float) - features.mean(axis=0, dtype=float)
+    x /= np.sqrt(x.var(axis=0).mean())
+    wanted = LogisticRegression(C=head[-1].C, max_iter=2000).fit(x, y)
+    assert np.allclose(head[-1].coef_, wanted.coef_, atol=1e-6)
+
+
+def test_the_head_of_a_network_gets_scaling_and_weights(far_features, plan, task):
+    features, y = far_features
+    head = building.fit_head(features, y % 2)
+    made = Project(
+        "p", "images", ("a", "b"), torch.nn.Sequential(torch.nn.Linear(8, 2)), 1.0, {}
+    )
+    building._put(head, made)
+    found = made.network(torch.from_numpy(features)).softmax(dim=1).detach().numpy()
+    assert np.allclose(found, head.predict_proba(features), atol=1e-3)
 
 
 def test_the_source_starts_with_its_body_and_the_control_without(task, plan):
     source = tl.load_source("small_resnet").model.state_dict()["conv1.weight"]
     known, unknown = (
-        tl.new_project(task, plan(), pretrained=p).network.body.conv1.weight
+        project.new_project(task, plan(), pretrained=p).network.body.conv1.weight
         for p in (True, False)
     )
     assert torch.equal(known, source) and not torch.allclose(unknown, source)
@@ -115,21 +168,21 @@ def test_the_source_starts_with_its_body_and_the_control_without(task, plan):
 def test_the_best_on_valid_is_kept_and_the_start_is_left_alone(
     task, plan, inputs, monkeypatch
 ):
-    start = tl.repurpose(task, plan(), inputs)
+    start = project.repurpose(task, plan(), inputs)
     before = tl.snapshot(start.network)
     order = iter([0.5, 0.7])  # halfway, tuned
     real = building._calibrate
 
-    def calibrate(project, valid):
-        real(project, valid)
-        project.card["figures"]["held-out negative log-likelihood"] = next(order)
-        return project
+    def calibrate(made, valid):
+        real(made, valid)
+        made.card["figures"]["held-out negative log-likelihood"] = next(order)
+        return made
 
     start.card["figures"]["held-out negative log-likelihood"] = 0.6
     monkeypatch.setattr(building, "_calibrate", calibrate)
     monkeypatch.setattr(building, "_surely_better", lambda *_: True)
     unseen = {k: v for k, v in inputs.items() if k != "test"}
-    best = tl.train_project(task, plan(), inputs=unseen, start=start)
+    best = project.train_project(plan(), unseen, start)
     assert best.card["method"]["kept"] == "halfway"
     assert start.card["method"]["kept"] == "frozen"
     assert max(tl.drift(before, start.network).values()) == 0
@@ -143,14 +196,14 @@ def test_the_best_on_valid_is_kept_and_the_start_is_left_alone(
 def test_where_nothing_is_better_the_frozen_one_is_kept(
     task, plan, inputs, monkeypatch
 ):
-    monkeypatch.setattr(building, "_surprise", lambda project: 1.0)
-    start = tl.repurpose(task, plan(), inputs)
+    monkeypatch.setattr(building.metrics, "log_loss", lambda *_, **__: 1.0)
+    start = project.repurpose(task, plan(), inputs)
     before, unseen = tl.snapshot(start.network), {k: inputs[k] for k in inputs}
     unseen["test"] = None
     for method in ("tuned", "frozen"):
-        project = tl.train_project(task, plan(method), inputs=unseen, start=start)
-        assert project.card["method"]["kept"] == "frozen"
-        moved = tl.drift(before, project.network)
+        made = project.train_project(plan(method), unseen, start)
+        assert made.card["method"]["kept"] == "frozen"
+        moved = tl.drift(before, made.network)
         assert {k for k, v in moved.items() if v} == {"body.fc"}
     assert max(tl.drift(before, start.network).values()) == 0
 
@@ -161,13 +214,13 @@ def test_the_head_that_is_kept_learnt_from_train_and_valid(
     asked = []
     real = building._set_temperature
 
-    def set_temperature(project, p, y):
+    def set_temperature(made, p, y):
         asked.append((p, y))
-        return real(project, p, y)
+        return real(made, p, y)
 
-    start = tl.repurpose(task, plan(), inputs)
+    start = project.repurpose(task, plan(), inputs)
     monkeypatch.setattr(building, "_set_temperature", set_temperature)
-    project = tl.train_project(task, plan("frozen"), inputs=inputs, start=start)
+    made = project.train_project(plan("frozen"), inputs, start)
     parts = [inputs[k] for k in ("train", "valid")]
     features = np.concatenate([part.features for part in parts])
     y = np.concatenate([part.y for part in parts])
@@ -178,8 +231,8 @@ def test_the_head_that_is_kept_learnt_from_train_and_valid(
     said = building.fit_head(features, y).predict_proba(features)
     rows = range(len(y))
     assert p[rows, y].mean() < said[rows, y].mean()
-    project.temperature = 1.0
-    assert np.abs(project.probabilities(inputs["test"].x) - wanted).max() < 0.02
+    made.temperature = 1.0
+    assert np.abs(made.probabilities(inputs["test"].x) - wanted).max() < 0.02
 
 
 def test_a_gain_within_its_standard_error_is_none():
@@ -217,36 +270,37 @@ def test_the_steps_of_the_plan_are_taken(
 
     def fit(network, data, **options):
         calls.append((len(data[0]), options["epochs"], options["lr"]))
+        assert options["batch_size"] == 8 and options["body_factor"] == 1
 
-    monkeypatch.setattr(building, "fit", fit)
+    monkeypatch.setattr(building.training, "fit", fit)
     assert len(inputs["train"].x) == 16
-    tl.train_from_scratch(task, plan(steps=steps), inputs)
-    assert calls == [(rows, epochs, 1e-3)]
+    project.train_from_scratch(task, plan(steps=steps), inputs)
+    assert calls == [(rows, epochs, 3e-3)]
 
 
 def test_temperature_sharpens_only_where_mistakes_say_how_far(monkeypatch):
-    project = tl.Project("p", "images", ("a", "b"), torch.nn.Identity(), 1.0, {})
-    project.card["figures"] = {}
+    made = Project("p", "images", ("a", "b"), torch.nn.Identity(), 1.0, {})
+    made.card["figures"] = {}
     y = torch.arange(40) % 2
     valid = building.Inputs(torch.zeros(40, 1), y, None)
     p = np.where(np.arange(40)[:, None] % 2 == [0, 1], 0.6, 0.4)
-    monkeypatch.setattr(building, "predict_proba", lambda *a, **k: p)
-    building._calibrate(project, valid)
-    assert project.temperature == 1.0  # all right: nothing to learn from
-    assert project.card["certain"] == pytest.approx(0.6)
+    monkeypatch.setattr(building.training, "predict_proba", lambda *a, **k: p)
+    building._calibrate(made, valid)
+    assert made.temperature == 1.0  # all right: nothing to learn from
+    assert made.card["certain"] == pytest.approx(0.6)
     p[:6] = p[:6, ::-1]
-    building._calibrate(project, valid)
-    assert project.temperature < 1.0
+    building._calibrate(made, valid)
+    assert made.temperature < 1.0
     p[:] = np.where(p > 0.5, 0.999, 0.001)
-    building._calibrate(project, valid)
-    assert project.temperature > 1.0
+    building._calibrate(made, valid)
+    assert made.temperature > 1.0
 
 
 def test_the_card_says_what_was_done(task, plan, inputs):
     import json
 
-    project = tl.repurpose(task, plan(), inputs)
-    card = json.loads(json.dumps(project.card))
+    made = project.repurpose(task, plan(), inputs)
+    card = json.loads(json.dumps(made.card))
     assert card["data"]["train"] == 16 and card["network"]["arch"] == "small_resnet"
     assert "licence" in card["source"] and card["versions"]["torch"]
     assert card["date"][:2] == "20"

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from pictures import draw
 
 import tlhelpers as tl
+from tlhelpers import project
 from tlhelpers.project import plan as plans
-from tlhelpers.project.plan import Offer, Pace
+from tlhelpers.project.plan import Plan
+from tlhelpers.tasks import ImageSplit, ImageTask, TextSplit, TextTask
 
 
 @pytest.fixture
@@ -27,13 +32,13 @@ def pace(monkeypatch):
     """Let a machine be as fast as the test says: seconds per example by size."""
 
     def set_to(seconds, **others):
-        def measured(task, source, size, batch_size):
-            learn = seconds(size) if callable(seconds) else seconds
-            return Pace(**{"read": 0, "forward": 0, "answer": 0, **others}, learn=learn)
+        def measured(task, plan):
+            learn = seconds(plan.size) if callable(seconds) else seconds
+            return {"read": 0, "forward": 0, "answer": 0, **others, "learn": learn}
 
         monkeypatch.setattr(plans, "measure_pace", measured)
 
-    monkeypatch.setattr(plans, "_best", lambda task, source, offers: offers[0])
+    monkeypatch.setattr(plans, "_best", lambda task, drafts: drafts[0])
     return set_to
 
 
@@ -41,41 +46,44 @@ def pace(monkeypatch):
 
 
 def test_a_folder_holds_pictures_and_a_table_holds_texts(tiny_images, table):
-    assert isinstance(tl.read_data(tiny_images), tl.ImageTask)
-    assert isinstance(tl.read_data(table), tl.TextTask)
-    assert isinstance(tl.read_data(str(table), "texts"), tl.TextTask)
+    assert isinstance(project.read_data(tiny_images), ImageTask)
+    assert isinstance(project.read_data(table), TextTask)
+    assert isinstance(project.read_data(str(table), "texts"), TextTask)
 
 
 def test_packed_tables_are_read(table, tmp_path):
-    plain = tl.read_data(table)
+    plain = project.read_data(table)
     for suffix, pack in ((".xz", lzma.compress), (".gz", gzip.compress)):
         packed = tmp_path / f"notes.csv{suffix}"
         packed.write_bytes(pack(table.read_bytes()))
-        task = tl.read_data(packed)
+        task = project.read_data(packed)
         assert task.name == "notes" and task.train.texts == plain.train.texts
 
 
 def test_without_a_path_the_course_has_data():
-    assert tl.read_data().name == "flowers"
-    assert tl.read_data(task="texts").name == "reviews"
+    assert project.read_data().name == "flowers"
+    assert project.read_data(task="texts").name == "reviews"
 
 
 def test_what_cannot_be_read_is_said(tiny_images, table, tmp_path):
     notes = tmp_path / "notes.docx"
-    notes.write_bytes(b"PK")
+    notes.write_bytes(b"PK\x03\x04\x14\x00\x06\x00")
     for path, task, word in (
-        (tmp_path / "nowhere", "auto", "nothing at"),
-        (tiny_images, "texts", "is a folder"),
-        (table, "images", "is a file"),
-        (notes, "auto", "no CSV file"),
-        (table, "sounds", "no task 'sounds'"),
+        (tmp_path / "nowhere", "auto", "no file"),
+        (tiny_images, "texts", "'texts' does not fit.*\n→ Pictures come in a folder"),
+        (table, "images", "'images' does not fit.*\n→ .* texts in a CSV file"),
+        (notes, "auto", "Save the table as CSV"),
+        (table, "sounds", "'sounds' does not fit"),
+        (None, "sounds", "'sounds' does not fit"),
     ):
         with pytest.raises(tl.CourseError, match=word):
-            tl.read_data(path, task)
+            project.read_data(path, task)
 
 
-def test_of_too_many_examples_the_same_share_of_each_split_is_taken(table):
-    whole, task = tl.read_data(table), tl.read_data(table, limit=30)
+def test_of_too_many_examples_the_same_share_of_each_split_is_taken(table, monkeypatch):
+    whole = project.read_data(table)
+    monkeypatch.setattr(plans, "MOST", 30)
+    task = project.read_data(table)
     for part in ("train", "valid", "test"):
         some, all_of_them = (getattr(t, part) for t in (task, whole))
         assert len(some) == len(all_of_them) // 2
@@ -92,10 +100,13 @@ def test_a_budget_is_a_time():
         ("2 minutes", 120),
         ("90 s", 90),
         ("1.5h", 5400),
+        (" 3 Mins ", 180),
         (7, 7),
+        ("7", 7),
+        (0.5, 0.5),
     ):
         assert plans.parse_budget(text) == seconds
-    for text in ("soon", "", "-3 s", "0 min", "5 apples", "1.2.3 s"):
+    for text in ("soon", "", "-3 s", "0 min", "5 apples", "1.2.3 s", None, 0, "nan"):
         with pytest.raises(tl.CourseError, match="no time"):
             plans.parse_budget(text)
 
@@ -106,72 +117,102 @@ def test_the_plan_keeps_the_budget_on_fast_and_slow_machines(
     learn, budget, tiny_images, pace
 ):
     pace(lambda size: learn * (size / 224) ** 2, read=1e-3, forward=1e-3)
-    task = tl.read_data(tiny_images)
-    plan = tl.choose_plan(task, budget=budget, method="tuned")
+    task = project.read_data(tiny_images)
+    plan = project.choose_plan(task, budget=budget, method="tuned")
     assert sum(plan.seconds.values()) <= plans.PLANNED * plans.parse_budget(budget)
     assert plan.steps >= 1
 
 
 def test_more_time_gives_more_steps_up_to_a_limit(pace):
     pace(0.1)
-    task = tl.read_data()  # 300 flowers to learn from
-    steps = [tl.choose_plan(task, budget=b).steps for b in ("2 min", "6 min", "1 h")]
-    most = plans.RECIPES["images"].passes[1] * 300 // 8
+    task = project.read_data()  # 300 flowers to learn from
+    steps = [
+        project.choose_plan(task, budget=b).steps for b in ("2 min", "6 min", "1 h")
+    ]
+    most = 300  # one step for each: eight passes of batches of eight
     assert steps[0] < steps[1] < steps[2] == most
 
 
 def test_the_largest_size_that_fits_is_taken(tiny_images, pace, monkeypatch):
     monkeypatch.setattr(plans, "ENLARGED", 100)
     pace(lambda size: 0.1 * (size / 96) ** 2)
-    task = tl.read_data(tiny_images)
-    sizes = [tl.choose_plan(task, budget=b).size for b in ("30 s", "1 h")]
+    task = project.read_data(tiny_images)
+    sizes = [project.choose_plan(task, budget=b).size for b in ("30 s", "1 h")]
     assert sizes[0] < sizes[1] == 224
 
 
 def test_small_pictures_are_not_blown_up(tiny_images, pace):
     pace(1e-6)
-    assert tl.choose_plan(tl.read_data(tiny_images)).size == 96  # they have 40 px
+    assert (
+        project.choose_plan(project.read_data(tiny_images)).size == 96
+    )  # they have 40 px
 
 
 def test_the_table_decides_on_the_method(tiny_images, pace):
-    task = tl.read_data(tiny_images)  # 6 squares to learn from
+    task = project.read_data(tiny_images)  # 6 squares to learn from
     pace(1e-4)
-    few = tl.choose_plan(task)
+    few = project.choose_plan(task)
     assert few.method == "frozen" and "fewer than 10 labels" in str(few)
-    assert tl.choose_plan(task, method="tuned").method == "tuned"
-    enough = tl.read_data(None)
-    assert tl.choose_plan(enough).method == "tuned"
+    asked = project.choose_plan(task, method="tuned")
+    assert asked.method == "tuned" and "method tuned: your choice" in str(asked)
+    enough = project.read_data(None)
+    assert project.choose_plan(enough).method == "tuned"
     pace(10.0)
-    slow = tl.choose_plan(enough)
+    slow = project.choose_plan(enough)
     assert slow.method == "frozen" and "fewer than 20 steps" in str(slow)
-    assert "too slow for 1 s" in str(tl.choose_plan(enough, budget="1 s"))
+    assert "too slow for 1 s" in str(project.choose_plan(enough, budget="1 s"))
 
 
-def test_every_rule_is_in_the_table_and_the_last_always_holds():
-    table = tl.decision_table()
-    assert len(table) == len(plans.RECIPES) + len(plans.RULES)
-    assert plans.RULES[-1].holds(0, 0)
-    assert set(table["take"]) >= {"method frozen", "method tuned", "source minilm"}
+def test_the_table_names_what_decides(pace, tiny_images):
+    table = project.decision_table()
+    assert list(table) == ["if there are", "take", "because it"]
+    assert table.notna().all(axis=None)
+    assert list(table["if there are"][:2]) == list(plans.KINDS)
+    assert set(table["take"][:2]) == {"source efficientnet_lite0", "source minilm"}
+    methods = ["method frozen", "method frozen", "method tuned"]
+    assert list(table["take"][2:]) == methods
+    # The numbers of the table are those that decide.
+    labels, steps, otherwise = table["if there are"][2:]
+    labels, steps = (int(re.search(r"\d+", text)[0]) for text in (labels, steps))
+    pace(0.01)
+    task = project.read_data(tiny_images)
+    for n, wanted in ((labels - 1, "frozen"), (labels, "tuned")):
+        rows = [*range(n), *range(n)]
+        train = ImageSplit(tuple(task.train.paths[:1]) * 2 * n, np.repeat([0, 1], n))
+        assert project.choose_plan(replace(task, train=train)).method == wanted, rows
+    for n, wanted in ((steps - 1, "frozen"), (steps, "tuned")):
+        pace(0.7 * 3600 / (2 * 8 * (n + 0.5)))
+        plan = project.choose_plan(project.read_data(), budget="1 h")
+        assert (plan.steps, plan.method) == (n, wanted)
 
 
 def test_unknown_methods_are_refused(table):
     with pytest.raises(tl.CourseError, match="no method 'magic'"):
-        tl.choose_plan(tl.read_data(table), method="magic")
+        project.choose_plan(project.read_data(table), method="magic")
 
 
 # --- measuring -----------------------------------------------------------------------
 
 
 def test_a_pace_is_measured_with_the_clock(tiny_images, monkeypatch, one_thread):
-    ticks = iter(range(0, 1000, 8))
-    monkeypatch.setattr(plans.time, "perf_counter", lambda: float(next(ticks)))
-    task = tl.read_data(tiny_images)
-    pace = plans.measure_pace(task, "small_resnet", 64, 4)
-    assert pace == Pace(*[8 / 8] * 4)  # eight ticks, eight examples
+    done = []
+
+    def timed(work, *, repeat, number):
+        done.append(work())
+        return [1.0] * (repeat - 1) + [8.0]  # the last one counts
+
+    monkeypatch.setattr(plans, "repeat", timed)
+    task = project.read_data(tiny_images)
+    plan = Plan("images", "small_resnet", "frozen", 64, 1, {}, ())
+    pace = plans.measure_pace(task, plan)
+    n = len(done[0])
+    assert 0 < n <= 16 and done[0].shape == (n, 3, 64, 64)
+    assert done[1].shape == (n, 256) and done[2].shape == (n, 2)
+    assert pace == dict.fromkeys(("read", "forward", "answer", "learn"), 8 / n)
 
 
 def test_the_size_whose_features_predict_best_is_chosen(tiny_images, monkeypatch):
-    task = tl.read_data(tiny_images)
+    task = project.read_data(tiny_images)
     seen = []
 
     def features(network, x, batch_size):
@@ -179,7 +220,95 @@ def test_the_size_whose_features_predict_best_is_chosen(tiny_images, monkeypatch
         colour = x.float().mean(dim=(2, 3)).numpy()
         return colour if x.shape[2] == 32 else np.zeros_like(colour)
 
-    monkeypatch.setattr(plans, "extract_features", features)
-    offers = [Offer(size, 1.0, 1.0, 10) for size in (64, 32)]
-    assert plans._best(task, "small_resnet", offers).size == 32
+    monkeypatch.setattr(plans.features, "extract_features", features)
+    drafts = [Plan("images", "small_resnet", "", size, 10, {}, ()) for size in (64, 32)]
+    assert plans._best(task, drafts).size == 32
     assert seen == [(64, 64), (32, 32)]
+
+
+# --- inspecting ----------------------------------------------------------------------
+
+
+ROWS = [
+    "the harbour was calm and the boats came home before noon",
+    "nobody could say who had left the gate open that night",
+    "a kettle that whistles is worth more than one that sulks",
+    "we walked along the river until the lamps were lit",
+    "her letters arrived in bundles tied with kitchen string",
+    "the baker sings on fridays and is silent on mondays",
+]
+
+
+def texts(train, labels=None):
+    """Make a text task of these texts, classes in turn."""
+    parts = {"train": train, "valid": ROWS[2:4], "test": ROWS[4:6]}
+    splits = {k: TextSplit(tuple(v), np.arange(len(v)) % 2) for k, v in parts.items()}
+    if labels is not None:
+        splits["train"] = TextSplit(tuple(train), np.array(labels))
+    return TextTask("notes", ("a", "b"), **splits)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Ten discs and ten squares; two of them once more, smaller, in other splits."""
+    for i in range(20):
+        draw(("disc", "square")[i % 2], i, side=64).save(tmp_path / f"{i}.png")
+    draw("disc", 0, side=64).resize((48, 48)).save(tmp_path / "20.png")
+    draw("square", 13, side=64).save(tmp_path / "21.jpg", quality=60)
+
+    def split(names):
+        labels = np.array([int(n.partition(".")[0]) % 2 for n in names])
+        return ImageSplit(tuple(tmp_path / n for n in names), labels)
+
+    train = split([f"{i}.png" for i in range(10)])
+    valid = split([f"{i}.png" for i in range(10, 14)])
+    test = split([f"{i}.png" for i in range(14, 21)] + ["21.jpg"])
+    return ImageTask("shapes", ("disc", "square"), train, valid, test)
+
+
+def test_leaks_leave_train_and_valid_and_test_stays(pictures):
+    clean = project.drop_leaks(pictures, tl.near_duplicates(pictures))
+    assert clean.train.paths == pictures.train.paths[1:]
+    assert clean.valid.paths == pictures.valid.paths[:3]
+    assert clean.test is pictures.test
+    assert tl.near_duplicates(clean).empty
+
+
+def test_inside_a_split_nothing_is_dropped():
+    task = texts([ROWS[0], ROWS[1], ROWS[0] + "!"])
+    pairs = tl.near_duplicates(task)
+    assert len(pairs) == 1 and not len(project.drop_leaks(task, pairs).train) < 3
+
+
+def test_the_findings_say_what_to_do():
+    train = [*ROWS[:2], ROWS[0] + "!", ROWS[4] + " 7"]
+    task = texts(train, labels=[0, 0, 1, 0])
+    table = project.inspect_data(task)
+    found = "\n".join(table["found"])
+    assert "4 + 2 + 2 texts" in found
+    assert "1 near-duplicates inside a split" in found
+    assert "1 near-duplicates **across** splits" in found
+    assert "1 near-duplicates with different labels" in found
+    assert "the smallest class has 1 to learn from" in found
+    assert "11 words in the middle, 11 at most" in found
+    assert any("drop_leaks" in so for so in table["so"])
+    assert table.notna().all(axis=None)
+
+
+def test_imbalance_and_remarks_are_told(pictures):
+    labels = np.array([0] * 9 + [1])
+    train = ImageSplit(pictures.train.paths, labels)
+    valid = ImageSplit(pictures.valid.paths, np.zeros(4, int))
+    names, card = ("disc", "square"), {"remarks": ["odd | even\n<b>"]}
+    uneven = ImageTask("u", names, train, valid, pictures.test, card=card)
+    table = project.inspect_data(uneven)
+    found = "\n".join(table["found"])
+    assert "'disc' is 77% of all" in found
+    assert table["found"].iloc[-1] == "odd | even <b>" and table["so"].iloc[-1] == ""
+    assert "shorter side 64 px in the middle, 48 to 64" in found
+
+
+def test_classes_are_counted_per_split(pictures):
+    table = project.count_classes(pictures)
+    assert table.loc["disc"].tolist() == [5, 2, 4]
+    assert table["test"].sum() == 8

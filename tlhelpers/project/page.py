@@ -1,210 +1,150 @@
-"""A finished project to try: as a widget in a notebook, as a page in a browser."""
+"""A finished project to try: a page in the browser, a widget in a notebook.
 
-from __future__ import annotations
+The page is one process with one network. It needs no script, keeps nothing of its
+visitors, and answers one after the other, so thirty need no more memory than one.
+"""
 
 import asyncio
 import base64
 import io
-import json
-import subprocess
-import sys
-import traceback
+import signal
+import socket
 import webbrowser
-from collections.abc import Callable
-from html import escape
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import Any, BinaryIO
 
-import numpy as np
-from PIL import Image
+import torch
+from IPython.display import HTML, display
+from ipywidgets import FileUpload, Textarea, interactive
+from starlette import applications, exceptions, requests, responses, routing
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from ..errors import CourseError
-from ..plots import read_upload
+from ..tasks import read_image
+from .keep import WORDS, Project, load_project
 
-if TYPE_CHECKING:
-    from .keep import Project
-
+HOSTS = ["127.0.0.1", "localhost"]
 #: More would be cut off anyway by networks, but only after minutes of counting words.
-MAX_CHARACTERS = 100_000
-THUMBNAIL = 480
-SHOWN_CLASSES = 5
-_STYLE = (Path(__file__).parent / "style" / "widget.css").read_text(encoding="utf-8")
+LONGEST, LARGEST = 100_000, 100 * 2**20
+#: Headers of every page.
+SAFE = {
+    "Content-Security-Policy": "default-src 'none'; img-src data:; form-action 'self'; "
+    "style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
+    "Cache-Control": "no-store",
+}
 
 
-def explore_project(project: Project | str | Path) -> Any:
-    """Try a finished project: choose a picture or type a text, see the answer.
+def read(project: Project, given: str | BinaryIO) -> dict[str, Any]:
+    """Encode what a visitor gave.
 
     Parameters
     ----------
-    project : Project, or path
-        The project, or the folder that it was saved in.
+    project : Project
+    given : str, or a file opened for reading
+        A text or a picture, as the project takes it; "" where nothing was given.
 
     Returns
     -------
-    ipywidgets.VBox
-        What the project is, the upload button or the text box, and the answer: the
-        class, its probability and the next classes, in words and as bars. Below
-        ``card["certain"]``, or else half way between guessing and certainty, the
-        answer begins with "I am not sure". Every part is reached with the Tab key;
-        the static twin is ``project.predict_proba``.
+    dict
+        "x", as :meth:`Project.encode` gives it, of one example, and "thumbnail": a
+        JPEG, base64, "" for a text.
 
     Raises
     ------
     CourseError
-        If the folder holds no project.
+        If nothing was given, or the file is no picture.
     """
-    import ipywidgets as w
-
-    if isinstance(project, (str, Path)):
-        from .keep import load_project
-
-        project = load_project(project)
-    note, answer = w.HTML(), w.HTML()
-    note.add_class("tl-note")
-    answer.add_class("tl-answer")
-
-    def reply(read: Callable[[], tuple[Image.Image | str, str]]) -> None:
-        note.value, answer.value = "<p>One moment …</p>", ""
-        try:
-            example, shown = read()
-            answer.value = shown + _answer(project, project.predict_proba([example])[0])
-        except CourseError as error:
-            answer.value = _problem(error.problem, error.next_step)
-        # A visitor has no terminal: whatever happens must end in words on the page.
-        except Exception as error:
-            traceback.print_exc(file=sys.__stderr__)
-            answer.value = _problem(
-                f"The network could not answer ({type(error).__name__}).",
-                "Try something else; the terminal of the page says more.",
-            )
-        finally:
-            note.value = ""
-
-    parts = _picture_input if project.kind == "images" else _text_input
-    about = w.HTML(f"<style>{_STYLE}</style>{_about(project)}")
-    box = w.VBox([about, *parts(reply), note, answer])
-    return box.add_class("tl-project")
+    texts, out = project.kind == "texts", io.BytesIO()
+    if isinstance(given, str) is not texts or (texts and not given.strip()):
+        raise CourseError(f"There is no {project.kind[:-1]} yet.", "Give one.")
+    if texts:
+        x = project.encode([given[:LONGEST]])
+    else:
+        image = read_image(given)
+        x = project.encode([image])
+        image.thumbnail((480, 480), reducing_gap=1)  # the large one leaves the memory
+        image.save(out, "JPEG")
+    return {"x": x, "thumbnail": base64.b64encode(out.getvalue()).decode()}
 
 
-def _picture_input(reply: Callable) -> list[Any]:
-    import ipywidgets as w
+def render(file: str, project: Project, **found: Any) -> str:
+    """Fill in a template.
 
-    upload = w.FileUpload(
-        accept="image/*",
-        description="Picture",
-        tooltip="JPEG, PNG and other formats, up to 60 million pixels",
-    )
-
-    def show_upload(change: dict) -> None:
-        if not change["new"]:
-            return
-        reply(lambda: _with_thumbnail(read_upload(change["new"])))
-        # Emptied, it gives the memory back and takes the same file once more.
-        upload.value = ()
-
-    upload.observe(show_upload, "value")
-    return [upload.add_class("tl-drop")]
+    Parameters
+    ----------
+    file : str
+        "page.html" or "answer.html".
+    project : Project
+    **found
+        What :func:`read` returned, and ``p``, its probabilities; or an ``error``. The
+        ``name`` of the visitor's file, or the text itself.
+    """
+    return WORDS.get_template(file).render(project=project, longest=LONGEST, **found)
 
 
-def _text_input(reply: Callable) -> list[Any]:
-    import ipywidgets as w
+def application(project: Project) -> applications.Starlette:
+    """Make the page of a project: a form, and below it the answer.
 
-    box = w.Textarea(
-        description="Your text",
-        placeholder="Type or paste a text",
-        continuous_update=False,
-        rows=7,
-    )
-    button = w.Button(description="What is it?", button_style="primary")
-    button.on_click(lambda _: reply(lambda: _cut(box.value)))
-    return [box, button]
+    Parameters
+    ----------
+    project : Project
+        All visitors share it, one after the other.
+    """
+    # One thread reads, one computes: nothing runs twice at once, and both cores work.
+    torch.set_num_threads(1)
+    reading, computing = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
 
+    def page(status: int = 200, **found: Any) -> responses.Response:
+        content = render("page.html", project, **found)
+        return responses.HTMLResponse(content, status, SAFE)
 
-def _cut(text: str) -> tuple[str, str]:
-    """Return what the network is to read, and what to say about it."""
-    if not text.strip():
-        raise CourseError("There is no text yet.", "Type or paste one above.")
-    if len(text) <= MAX_CHARACTERS:
-        return text, ""
-    said = f"Of {len(text):,} characters the first {MAX_CHARACTERS:,} were read."
-    return text[:MAX_CHARACTERS], f"<p>{said}</p>"
+    async def visit(request: requests.Request) -> responses.Response:
+        if request.method != "POST":
+            return page()
+        await _check(request)
+        async with request.form(max_files=1, max_part_size=LARGEST // 10) as form:
+            given = form.get("given", "")
+            # A form that is sent without a picture holds a file without a name.
+            file = getattr(given, "file", given) if getattr(given, "size", 1) else ""
+            name, loop = getattr(given, "filename", given), asyncio.get_running_loop()
+            try:
+                found = await loop.run_in_executor(reading, read, project, file)
+                work = project.probabilities, found["x"]
+                p = await loop.run_in_executor(computing, *work)
+                return page(name=name, p=p[0], **found)
+            except CourseError as error:
+                return page(400, name=name, error=error)
 
+    async def refuse(_: requests.Request, error: Exception) -> responses.Response:
+        return page(getattr(error, "status_code", 500), error=error)
 
-def _with_thumbnail(image: Image.Image) -> tuple[Image.Image, str]:
-    scale, out = min(1.0, THUMBNAIL / max(image.size)), io.BytesIO()
-    size = tuple(max(1, round(side * scale)) for side in image.size)
-    image.resize(size, reducing_gap=2.0).save(out, "JPEG")
-    data = base64.b64encode(out.getvalue()).decode()
-    return image, f'<img alt="Your picture" src="data:image/jpeg;base64,{data}">'
-
-
-def _about(project: Project) -> str:
-    what = "a picture" if project.kind == "images" else "a text"
-    names = ", ".join(project.class_names[:12])
-    more = len(project.class_names) - 12
-    if more > 0:
-        names += f" and {more} more"
-    return (
-        f"<h1>{escape(project.name)}</h1>"
-        f"<p>Looks at {what} and chooses one of {len(project.class_names)} classes: "
-        f"{escape(names)}.</p>{_tested(project.card)}"
+    errors = (exceptions.HTTPException, requests.ClientDisconnect, Exception)
+    return applications.Starlette(
+        routes=[routing.Route("/", visit, methods=["GET", "POST"])],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)],
+        exception_handlers=dict.fromkeys(errors, refuse),
     )
 
 
-def _tested(card: dict[str, Any]) -> str:
-    """Say how often it was right on examples that nobody tuned on, if that is known."""
-    test = card.get("figures", {}).get("test")
-    if not test:
-        return ""
-    accuracy, low, high = (round(100 * test[k]) for k in ("accuracy", "low", "high"))
-    return (
-        f'<p class="tl-small">Of {test["examples"]:,} examples that it had never seen '
-        f"{accuracy} % were answered right (95 % interval: {low} to {high} %).</p>"
-    )
-
-
-def _answer(project: Project, p: np.ndarray) -> str:
-    """Say the most likely class first, then show the likeliest classes as bars."""
-    order = np.argsort(-p)[:SHOWN_CLASSES]
-    name, chance = project.class_names[order[0]], _percent(p[order[0]])
-    sure = p[order[0]] >= _certain(project)
-    said = f"{name}, {chance}" if sure else f"I am not sure. Perhaps {name}, {chance}"
-    rows = "".join(_row(project.class_names[c], float(p[c])) for c in order)
-    rest = len(p) - len(order)
-    if rest > 0:
-        rows += _row(f"{rest} other classes", float(1 - p[order].sum()))
-    verdict = f'<p class="tl-class">{escape(said)}</p><table>{rows}</table>'
-    return f'<div class="tl-said">{verdict}</div>'
-
-
-def _certain(project: Project) -> float:
-    half_way = (1 + 1 / len(project.class_names)) / 2
-    return float(project.card.get("certain", half_way))
-
-
-def _row(name: str, p: float) -> str:
-    bar = f'<div class="tl-bar" style="width:{100 * p:.1f}%"></div>'
-    return (
-        f"<tr><th>{escape(name)}</th><td>{bar}</td><td>{escape(_percent(p))}</td></tr>"
-    )
-
-
-def _percent(p: float) -> str:
-    """Write a probability without claiming what no network knows: 0 % or 100 %."""
-    return "> 99 %" if p > 0.99 else "< 1 %" if p < 0.01 else f"{100 * p:.0f} %"
-
-
-def _problem(problem: str, next_step: str) -> str:
-    said = f"<p><b>✘ {escape(problem)}</b></p><p>→ {escape(next_step)}</p>"
-    return f'<div class="tl-problem">{said}</div>'
+async def _check(request: requests.Request) -> None:
+    """Refuse forms of other sites, and those that are too large."""
+    own = f"http://{request.headers['host']}"
+    fetched = request.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
+    if not fetched or request.headers.get("origin", own) != own:
+        raise exceptions.HTTPException(403, "Another page sent this form.")
+    # No server passes on more than was announced; browsers always announce it.
+    if int(request.headers.get("content-length", LARGEST + 1)) > LARGEST:
+        async for _ in request.stream():  # a browser listens when it has said all
+            pass
+        raise exceptions.HTTPException(413, "That is more than 100 megabytes.")
 
 
 def serve(folder: str | Path, *, port: int = 0, open_browser: bool = False) -> None:
     """Show a finished project as a web page on this machine, until Ctrl-C.
 
-    Voilà runs one cell, :func:`explore_project`, in a fresh kernel for every visitor.
     Only this machine reaches the page, under ``127.0.0.1`` or ``localhost``; nothing
     else is served, and the page asks no other server for anything.
 
@@ -220,62 +160,58 @@ def serve(folder: str | Path, *, port: int = 0, open_browser: bool = False) -> N
     Raises
     ------
     CourseError
-        If the folder holds no project, the port is taken, Voilà is missing, or this
-        is called in a notebook, which has a server already.
+        If the folder holds no project, the port is taken, or this is called in a
+        notebook, which has a server already.
     """
-    try:
-        from .server import ProjectServer
-    except ModuleNotFoundError as error:
-        raise CourseError(
-            f"The page needs Voilà, and {error.name} is not installed.",
-            "Install it: python -m pip install voila",
-        ) from None
+    import uvicorn
 
-    if _loop_runs():
-        raise CourseError(
-            "A notebook cannot serve a page: it is being served itself.",
-            "Run tlhelpers serve FOLDER in a terminal, or use tl.explore_project here.",
-        )
-    name = _project_name(folder)
-    with TemporaryDirectory(prefix="tlhelpers_", ignore_cleanup_errors=True) as root:
-        server = ProjectServer(Path(root), Path(folder).resolve(), name)
-        address = server.open(port)
-        print(f"{name}: {address}\nStop with Ctrl-C.", flush=True)
+    with suppress(RuntimeError):
+        asyncio.get_running_loop()
+        raise CourseError("A notebook serves no page.", "Use project.explore_project.")
+    project = load_project(folder)
+    try:
+        sock = socket.create_server((HOSTS[0], port))
+    except (OSError, OverflowError) as error:
+        raise CourseError(f"Port {port}: {error}.", "Choose another, or 0.") from None
+    page = application(project)
+    config = uvicorn.Config(page, log_level="error", timeout_graceful_shutdown=3)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    with sock, suppress(KeyboardInterrupt):
+        address = f"http://{HOSTS[0]}:{sock.getsockname()[1]}/"
+        print(f"{project.name}: {address}\nStop with Ctrl-C.", flush=True)
         if open_browser:
-            Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-        server.run()
+            ThreadPoolExecutor(1).submit(webbrowser.open, address)  # may not return
+        uvicorn.Server(config).run([sock])
     print("stopped")
 
 
-#: The server itself needs no network, whose libraries would take half a gigabyte.
-_LOADING = """
-import json, sys
-from tlhelpers.errors import CourseError
-from tlhelpers.project.keep import load_project
-try:
-    print(json.dumps({"name": load_project(sys.argv[1]).name}))
-except CourseError as error:
-    print(json.dumps({"error": [error.problem, error.next_step]}))
-"""
+def explore_project(project: Project | str | Path) -> Any:
+    """Try a finished project: choose a picture or type a text, see the answer.
 
+    Parameters
+    ----------
+    project : Project, or path
+        The project, or the folder that it was saved in.
 
-def _project_name(folder: str | Path) -> str:
-    """Load the project once, in a program of its own, and return its name."""
-    command = [sys.executable, "-c", _LOADING, str(folder)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    if done.returncode:
-        raise CourseError(
-            f"The project in {folder} cannot be loaded.", "The error stands above."
-        )
-    said = json.loads(done.stdout.splitlines()[-1])
-    if "error" in said:
-        raise CourseError(*said["error"])
-    return said["name"]
+    Returns
+    -------
+    ipywidgets.interactive
+        An upload button or a text box, and what the page of the project says;
+        the static twin is ``project.predict_proba``.
 
+    Raises
+    ------
+    CourseError
+        If the folder holds no project.
+    """
+    made = load_project(project) if isinstance(project, (str, Path)) else project
+    given = Textarea() if made.kind == "texts" else FileUpload(accept="image/*")
 
-def _loop_runs() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
+    def reply(given: Any) -> None:
+        """Take the text, or the files of the upload button."""
+        file = given if isinstance(given, str) else io.BytesIO(given[0]["content"])
+        found = read(made, file)
+        p = made.probabilities(found["x"])[0]
+        display(HTML(render("answer.html", made, p=p, **found)))
+
+    return interactive(reply, {"manual": True}, given=given)

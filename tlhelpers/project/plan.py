@@ -1,29 +1,33 @@
-"""Read data of one's own, and plan what suits it and the time there is."""
-
-from __future__ import annotations
+"""Read data of one's own, look at them, and plan what suits them and the time."""
 
 import re
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from timeit import repeat
 
 import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from sklearn import linear_model, model_selection, pipeline
+from torch.nn.functional import interpolate
 
-from ..bert import LONGEST
-from ..datasets import load_flowers, load_reviews
+from .. import bert, datasets, features, heads, own_data, sources, surgery, training
+from ..duplicates import near_duplicates
 from ..errors import CourseError
-from ..features import extract_features
-from ..heads import LogisticRepurposer
-from ..own_data import from_csv, from_folder
-from ..surgery import freeze_batch_norm
-from ..tasks import PARTS, ImageTask, Task, TextTask, check_splits
-from ..training import fit
-from .keep import AT_A_TIME, answer, encode_examples, with_new_head
+from ..tasks import PARTS, ImageSplit, Task, TextSplit, check_splits
+from .keep import AT_A_TIME, WORDS, PictureClassifier, Project, answer
 
-if TYPE_CHECKING:
-    import pandas as pd
+KINDS = {"pictures": "images", "texts": "texts"}
+#: By kind: sizes, the best first; steps for each training example, enough and at most;
+#: rates of fine-tuning and of the control from scratch.
+RECIPES = pd.read_json(Path(__file__).with_name("words") / "recipes.json")
+MOST = 10_000  # examples, so that nothing takes hours
+ENLARGED = 2.2  # times its own size: more adds nothing but time
+PLANNED = 0.7  # of the budget; the rest is for looking, drawing and surprises
+PACKAGES = ("tlhelpers", "torch", "timm", "transformers", "scikit-learn")
+UNITS = {"": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hour": 3600}
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,8 @@ class Plan:
         everything learns on, as far as the valid part finds it better.
     size : int
         Side of the pictures in pixels, or the most pieces of a text.
-    steps, batch_size : int
-        Steps of fine-tuning, and of the control from scratch.
-    lr, body_factor : float
-        Rate of the head; the body learns at ``lr * body_factor``.
-    scratch_lr : float
-        Rate of the control.
+    steps : int
+        Of fine-tuning, and of the control from scratch.
     seconds : dict, stage -> float
         The estimate, from batches that were timed.
     why : tuple of str
@@ -57,10 +57,6 @@ class Plan:
     method: str
     size: int
     steps: int
-    batch_size: int
-    lr: float
-    body_factor: float
-    scratch_lr: float
     seconds: dict[str, float]
     why: tuple[str, ...]
 
@@ -69,193 +65,164 @@ class Plan:
         return "\n".join([*self.why, stages])
 
 
-class Rule(NamedTuple):
-    """One row of the decision table; the first that holds decides."""
-
-    condition: str
-    method: str
-    why: str
-    holds: Callable[[int, float], bool]
-
-
-FEWEST_LABELS, FEWEST_STEPS = 10, 20
-FEW_STEPS = 60  # what few examples get, however often they come round
-RULES = (
-    Rule(
-        f"fewer than {FEWEST_LABELS} labels in some class",
-        "frozen",
-        "has little to learn; the rest of the network cannot go astray",
-        lambda labels, steps: labels < FEWEST_LABELS,
-    ),
-    Rule(
-        f"fewer than {FEWEST_STEPS} steps in the budget",
-        "frozen",
-        "computes features once; training comes back for every step",
-        lambda labels, steps: steps < FEWEST_STEPS,
-    ),
-    Rule(
-        "more labels and more time",
-        "tuned",
-        "starts as the frozen one and keeps what the valid part finds better",
-        lambda labels, steps: True,
-    ),
-)
-
-
-class Recipe(NamedTuple):
-    """What suits a kind of data; sizes from the best to the fastest."""
-
-    source: str
-    why: str
-    sizes: tuple[int, ...]
-    batch_size: int
-    lr: float
-    body_factor: float
-    scratch_lr: float
-    passes: tuple[int, int]  # over the training examples: enough, and at most
-
-
-RECIPES = {
-    "images": Recipe(
-        "efficientnet_lite0",
-        "has met a thousand kinds of things in photographs",
-        (224, 160, 128, 96),
-        batch_size=8,
-        lr=1e-3,
-        body_factor=0.1,
-        scratch_lr=3e-3,
-        passes=(4, 8),
-    ),
-    "texts": Recipe(
-        "minilm",
-        "has read a billion pairs of English sentences",
-        (LONGEST,),
-        batch_size=16,
-        lr=2e-3,
-        body_factor=0.05,
-        scratch_lr=3e-4,
-        passes=(1, 4),
-    ),
-}
-ENLARGED = 2.2  # times its own size: more adds nothing but time
-TRIED = 300  # training examples on which sizes are compared
-#: Share of the budget that is planned; the rest is for looking, drawing and surprises.
-PLANNED = 0.7
-
-
-def decision_table() -> pd.DataFrame:
-    """Return the rules by which :func:`choose_plan` decides, in their order."""
-    import pandas as pd
-
-    kinds = {"images": "pictures", "texts": "texts"}
-    rows = [(kinds[k], f"source {r.source}", r.why) for k, r in RECIPES.items()]
-    rows += [(r.condition, f"method {r.method}", r.why) for r in RULES]
-    return pd.DataFrame(rows, columns=["if there are", "take", "because it"])
-
-
 def read_data(
-    path: str | Path | None = None,
-    task: str = "auto",
-    *,
-    profile: str = "mini",
-    seed: int = 0,
-    limit: int = 10_000,
-) -> ImageTask | TextTask:
+    path: str | Path = "", task: str = "auto", *, profile: str = "mini", seed: int = 0
+) -> Task:
     """Read your own data, or data of the course, split before anything else.
+
+    Of more than 10,000 examples so many are taken at random.
 
     Parameters
     ----------
-    path : path or None
+    path : path
         A folder with one sub-folder per class, or a CSV file (also .csv.gz, .csv.xz)
-        with the columns text and label. None takes data of the course.
+        with the columns text and label. "" or None takes data of the course.
     task : {"auto", "images", "texts"}
         "auto": what the path says; pictures where there is none.
     profile : {"mini", "full"}
         Which data of the course.
     seed : int
         Seed of the split.
-    limit : int
-        At most so many examples, chosen at random, so that nothing takes hours.
+
+    Returns
+    -------
+    ImageTask or TextTask
 
     Raises
     ------
     CourseError
         If the task is unknown or does not fit the path, or the data cannot be used.
     """
-    if task not in ("auto", *RECIPES):
-        raise CourseError(
-            f"There is no task {task!r}.", 'Use "auto", "images" or "texts".'
-        )
-    if path is None:
-        load = load_reviews if task == "texts" else load_flowers
+    pictures = Path(path).expanduser().is_dir() if path else task != "texts"
+    if task not in ("auto", "images" if pictures else "texts"):
+        problem = f"The task {task!r} does not fit the data {path or 'of the course'}."
+        raise CourseError(problem, "Pictures come in a folder, texts in a CSV file.")
+    if not path:
+        load = datasets.load_flowers if pictures else datasets.load_reviews
         return load(profile, seed=seed)
-    file = Path(path).expanduser()
-    found = "images" if file.is_dir() else "texts"
-    if not file.exists():
-        raise CourseError(f"There is nothing at {file}.", "Check the path in DATA.")
-    if task not in ("auto", found):
-        what = "a folder" if found == "images" else "a file"
-        raise CourseError(
-            f"{file} is {what}, but the task is {task!r}.",
-            "Pictures come in a folder, texts in a CSV file.",
-        )
-    if found == "images":
-        return _limit(from_folder(file, seed=seed), limit, seed)
-    if not re.search(r"\.csv(\.gz|\.xz)?$|\.tsv$", file.name.lower()):
-        raise CourseError(
-            f"{file.name} is no CSV file.",
-            "Give a CSV file with the columns text and label, or a folder of pictures.",
-        )
-    return _limit(from_csv(file, seed=seed), limit, seed)
+    read = own_data.from_folder if pictures else own_data.from_csv
+    return _limit(read(path, seed=seed), seed)
 
 
-def _limit(task: Any, limit: int, seed: int) -> Any:
+def _splits(task: Task) -> list:
+    return [getattr(task, part) for part in PARTS]
+
+
+def _limit(task: Task, seed: int) -> Task:
     """Keep the same share of each split, so that no more than the limit are left."""
-    total = sum(len(getattr(task, k)) for k in PARTS)
-    if total <= limit:
+    splits, rng = _splits(task), np.random.default_rng(seed)
+    if (total := sum(map(len, splits))) <= MOST:
         return task
-    rng, kept = np.random.default_rng(seed), {}
-    for k in PARTS:
-        split = getattr(task, k)
-        rows = rng.permutation(len(split))[: max(1, len(split) * limit // total)]
-        kept[k] = split.take(np.sort(rows))
+    rows = [rng.permutation(len(s))[: len(s) * MOST // total or 1] for s in splits]
+    kept = {k: s.take(np.sort(r)) for k, s, r in zip(PARTS, splits, rows)}
     check_splits(task.class_names, kept, task.KIND[:-1])
-    remarks = [*task.card.get("remarks", []), f"took at random {limit} of {total}"]
+    remarks = [*task.card.get("remarks", []), f"took at random {MOST} of {total}"]
     return replace(task, **kept, card={**task.card, "remarks": remarks})
 
 
-_UNITS = {"s": 1, "m": 60, "h": 3600}
+def drop_leaks(task: Task, pairs: pd.DataFrame) -> Task:
+    """Take out of train and valid what has a near-duplicate in a later split.
+
+    Test stays as it is, so that scores before and after can be compared.
+
+    Parameters
+    ----------
+    task : ImageTask or TextTask
+    pairs : DataFrame
+        What :func:`near_duplicates` found in this task.
+
+    Returns
+    -------
+    ImageTask or TextTask
+    """
+    # The splits of a pair stand in the order train, valid, test.
+    across = pairs[pairs["split"] != pairs["other split"]]
+    for part, leaks in across.groupby("split")["row"]:
+        split = getattr(task, part)
+        rows = np.delete(np.arange(len(split)), leaks)
+        task = replace(task, **{part: split.take(rows)})
+    return task
+
+
+def count_classes(task: Task) -> pd.DataFrame:
+    """Count the examples of each class in each split.
+
+    Parameters
+    ----------
+    task : ImageTask or TextTask
+
+    Returns
+    -------
+    DataFrame, one row per class, columns "train", "valid" and "test"
+    """
+    counts = [np.bincount(s.labels, minlength=task.n_classes) for s in _splits(task)]
+    return pd.DataFrame(dict(zip(PARTS, counts)), index=list(task.class_names))
+
+
+def inspect_data(task: Task, pairs: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Say what is unusual about the data, and what to do about it.
+
+    Parameters
+    ----------
+    task : ImageTask or TextTask
+    pairs : DataFrame or None
+        What :func:`near_duplicates` found; None looks for them.
+
+    Returns
+    -------
+    DataFrame, one row per finding, columns "found" and "so"
+    """
+    pairs = near_duplicates(task) if pairs is None else pairs
+    lengths = [_extents(split) for split in _splits(task)]
+    facts = {"task": task, "pairs": pairs, "lengths": lengths}
+    text = WORDS.get_template("findings.txt").render(facts, counts=count_classes(task))
+    rows = [row.rsplit(" | ", 1) for row in text.splitlines()]
+    return pd.DataFrame(rows, columns=["found", "so"])
+
+
+def _extents(split: ImageSplit | TextSplit) -> list[int]:
+    """Count the words of each text, or the pixels along each picture's shorter side."""
+    return list(map(_extent, getattr(split, "paths", None) or split.texts))
+
+
+def _extent(example: str | Path) -> int:
+    if isinstance(example, str):
+        return len(example.split())
+    with Image.open(example) as image:
+        return min(image.size)
+
+
+def decision_table() -> pd.DataFrame:
+    """Return the rules by which :func:`choose_plan` decides, in their order.
+
+    Returns
+    -------
+    DataFrame with the columns "if there are", "take" and "because it"
+    """
+    return pd.read_csv(Path(__file__).with_name("words") / "decisions.csv")
 
 
 def parse_budget(budget: str | float) -> float:
-    """Return a budget in seconds: "5 min", "90 s", "1 h", or a number of seconds.
+    """Return a budget in seconds.
+
+    Parameters
+    ----------
+    budget : str or float
+        "5 min", "90 s", "1 h", or a number of seconds, > 0.
 
     Raises
     ------
     CourseError
         If it is none.
     """
-    unit = r"(s|min|h)|(sec|second|minute|hour)s?"
-    found = re.fullmatch(rf"([\d.]+)\s*({unit})?", str(budget).strip().lower())
-    try:
-        seconds = float(found[1]) * _UNITS[(found[2] or "s")[0]] if found else 0.0
-    except ValueError:
-        seconds = 0.0
-    if not seconds > 0:
-        raise CourseError(
-            f"{budget!r} is no time.", 'Write, for example, "5 min" or "90 s".'
-        )
+    found = re.fullmatch(r"(\d*\.?\d+)\s*([a-z]*?)s?", str(budget).strip().lower())
+    seconds = float(found[1]) * UNITS.get(found[2], 0) if found else 0.0
+    if not seconds:
+        raise CourseError(f"{budget!r} is no time.", 'Write, e.g., "5 min" or "90 s".')
     return seconds
 
 
-def choose_plan(
-    task: ImageTask | TextTask,
-    *,
-    method: str = "auto",
-    source: str = "auto",
-    budget: str | float = "5 min",
-    size: int | None = None,
-) -> Plan:
+def choose_plan(task: Task, *, method: str = "auto", budget: str = "5 min") -> Plan:
     """Choose source model, method, size and steps; time small batches for it.
 
     Parameters
@@ -263,13 +230,12 @@ def choose_plan(
     task : ImageTask or TextTask
     method : {"auto", "frozen", "tuned"}
         "auto" asks the decision table.
-    source : str
-        "auto", or a name that :func:`load_source` knows; of texts "minilm" or
-        "bert-base-uncased".
-    budget : str or float
+    budget : str, or a number of seconds
         For everything: features, fine-tuning, the control from scratch, evaluation.
-    size : int or None
-        Side in pixels, or the most pieces of a text; None chooses.
+
+    Returns
+    -------
+    Plan
 
     Raises
     ------
@@ -277,128 +243,156 @@ def choose_plan(
         If method or budget is unknown.
     """
     if method not in ("auto", "frozen", "tuned"):
-        raise CourseError(
-            f"There is no method {method!r}.", 'Use "auto", "frozen" or "tuned".'
-        )
-    kind = "images" if isinstance(task, ImageTask) else "texts"
-    recipe, limit = RECIPES[kind], PLANNED * parse_budget(budget)
-    name = recipe.source if source == "auto" else source
-    sizes = [size] if size else _sizes(task, recipe)
-    offers = [_offer(task, name, side, recipe, limit) for side in sizes]
-    enough = recipe.passes[0] * len(task.train) // recipe.batch_size
-    offer = _best(task, name, [o for o in offers if o.steps >= enough] or offers[-1:])
-    rule = next(r for r in RULES if r.holds(task.smallest_class, offer.steps))
-    chosen, because = rule.method, f"{rule.condition}: {rule.why}"
+        raise CourseError(f"There is no method {method!r}.", "Use auto, frozen, tuned.")
+    kind, limit = KINDS[task.KIND], PLANNED * parse_budget(budget)
+    table = decision_table().set_index("if there are")
+    (source, known), rules = table.loc[task.KIND], table.drop([*KINDS]).itertuples()
+    drafts = [_draft(task, source.split()[1], size, limit) for size in _sizes(task)]
+    enough = int(RECIPES[kind]["steps"][0] * len(task.train))
+    plan = _best(task, [d for d in drafts if d.steps >= enough] or drafts[-1:])
+    # The conditions of decisions.csv, in their order.
+    holds = (task.smallest_class < 10, plan.steps < 20, True)
+    condition, take, because = list(rules)[holds.index(True)]
     if method != "auto":
-        chosen, because = method, "your choice"
-    training = offer.steps * offer.step
-    seconds = {"features and evaluation": offer.once, "control": training}
-    if chosen == "tuned":
-        seconds["fine-tuning"] = training
-    fits = "fits" if sum(seconds.values()) <= limit else "is too slow for"
-    tried = " or ".join(str(o.size) for o in offers)
-    why = (
-        f"source {name}: {recipe.why if source == 'auto' else 'your choice'}",
-        f"method {chosen}: {because}",
-        f"size {offer.size} (of {tried}), {offer.steps} steps: {fits} {budget}",
-    )
-    rates = (recipe.batch_size, recipe.lr, recipe.body_factor, recipe.scratch_lr)
-    size, steps = offer.size, offer.steps
-    return Plan(kind, name, chosen, size, steps, *rates, seconds, why)
+        condition, take, because = "your choice", f"method {method}", "you asked for it"
+    if take.endswith("tuned"):
+        plan.seconds["fine-tuning"] = plan.seconds["control"]
+    fits = "fits" if sum(plan.seconds.values()) <= limit else "is too slow for"
+    tried = " or ".join(str(draft.size) for draft in drafts)
+    size = f"size {plan.size} (of {tried}), {plan.steps} steps: {fits} {budget}"
+    why = (f"{source}: {known}", f"{take}: {condition}: {because}", size)
+    return replace(plan, method=take.split()[1], why=why)
 
 
-def _sizes(task: Task, recipe: Recipe) -> list[int]:
+def _sizes(task: Task) -> list[int]:
     """Leave out sizes to which the pictures would only be blown up."""
-    if not isinstance(task, ImageTask):
-        return list(recipe.sizes)
-    some = task.train.take(np.random.default_rng(0).permutation(len(task.train))[:50])
-    own = float(np.median([min(image.size) for image, _ in some]))
-    return [s for s in recipe.sizes if s <= ENLARGED * own] or [recipe.sizes[-1]]
+    sizes = RECIPES[KINDS[task.KIND]]["sizes"]
+    some = np.random.default_rng(0).permutation(len(task.train))[:50]
+    own = np.median(_extents(task.train.take(some)))
+    return [s for s in sizes if s <= ENLARGED * own] or sizes[-1:]
 
 
-class Offer(NamedTuple):
-    """What a size costs: seconds once, seconds per step, the steps that fit."""
-
-    size: int
-    once: float
-    step: float
-    steps: int
-
-
-def _offer(task: Task, source: str, size: int, recipe: Recipe, limit: float) -> Offer:
-    pace = measure_pace(task, source, size, recipe.batch_size)
-    n = {k: len(getattr(task, k)) for k in PARTS}
+def _draft(task: Task, source: str, size: int, limit: float) -> Plan:
+    """Plan as many steps at this size as fit the limit, in seconds."""
+    plan = Plan(KINDS[task.KIND], source, "frozen", size, 0, {}, ())
+    recipe, pace = RECIPES[plan.kind], measure_pace(task, plan)
+    train, valid, test = map(len, _splits(task))
     # Frozen, halfway and tuned are tried on valid; project, frozen one and control
     # are judged on test.
-    once = sum(n.values()) * pace.read + 3 * n["test"] * pace.answer
-    once += (sum(n.values()) + 3 * n["valid"]) * pace.forward
-    step = pace.learn * recipe.batch_size
-    most = max(FEW_STEPS, recipe.passes[1] * n["train"] // recipe.batch_size)
+    once = (train + valid + test) * pace["read"] + 3 * test * pace["answer"]
+    once += (train + 4 * valid + test) * pace["forward"]
+    step = pace["learn"] * recipe["tuned"]["batch_size"]
+    # Few examples get sixty, however often they come round.
+    most = max(60, int(recipe["steps"][1] * train))
     # The control from scratch gets as many steps: each is paid twice.
-    return Offer(size, once, step, max(1, min(most, int((limit - once) / (2 * step)))))
+    steps = max(1, min(most, int((limit - once) / (2 * step))))
+    seconds = {"features and evaluation": once, "control": steps * step}
+    return replace(plan, steps=steps, seconds=seconds)
 
 
-def _best(task: Task, source: str, offers: list[Offer]) -> Offer:
-    """Return the offer whose frozen features predict best in cross-validation."""
-    if len(offers) == 1:
-        return offers[0]
-    import torch
-    from sklearn.model_selection import cross_val_score
+def logistic(**options: float) -> pipeline.Pipeline:
+    """Make logistic regression on features under one common scale.
 
-    n = min(task.smallest_class, max(3, TRIED // task.n_classes))
-    largest = max(o.size for o in offers)
-    x, y = task.train.take(task.rows(n)).tensors(largest)
-    network = with_new_head(source, "images", task.n_classes).network
-
-    def score(offer: Offer) -> float:
-        small = torch.nn.functional.interpolate(
-            x.float(), offer.size, mode="bilinear", antialias=True
-        )
-        features = extract_features(network, small, batch_size=AT_A_TIME)
-        head = LogisticRepurposer(C=0.1)
-        folds = max(2, min(5, n))
-        scoring = "neg_log_loss"
-        return cross_val_score(head, features, y, cv=folds, scoring=scoring).mean()
-
-    return max(offers, key=score)
+    Parameters
+    ----------
+    **options
+        Passed on to LogisticRegression.
+    """
+    free = linear_model.LogisticRegression(max_iter=2000, **options)
+    return pipeline.make_pipeline(heads.CommonScaler(), free)
 
 
-class Pace(NamedTuple):
-    """Seconds per example: to read it, for its features, to answer, to learn."""
+def _best(task: Task, drafts: list[Plan]) -> Plan:
+    """Return the draft whose frozen features predict best in cross-validation."""
+    if len(drafts) == 1:
+        return drafts[0]
+    # About three hundred examples are enough to compare sizes on.
+    n = min(task.smallest_class, max(3, 300 // task.n_classes))
+    x, y = task.train.take(task.rows(n)).tensors(max(d.size for d in drafts))
+    network = new_project(task, drafts[0]).network
+    options = {"cv": max(2, min(5, n)), "scoring": "neg_log_loss"}
 
-    read: float
-    forward: float
-    answer: float
-    learn: float
+    def score(draft: Plan) -> float:
+        small = interpolate(x.float(), draft.size, mode="bilinear", antialias=True)
+        z = features.extract_features(network, small, batch_size=AT_A_TIME)
+        return model_selection.cross_val_score(logistic(C=0.1), z, y, **options).mean()
+
+    return max(drafts, key=score)
 
 
-def measure_pace(task: Task, source: str, size: int, batch_size: int) -> Pace:
-    """Time what a plan consists of on a few small batches."""
-    import torch
+def measure_pace(task: Task, plan: Plan) -> dict[str, float]:
+    """Time what a plan consists of on a few small batches.
 
-    kind = "images" if isinstance(task, ImageTask) else "texts"
-    made = with_new_head(source, kind, task.n_classes)
+    Parameters
+    ----------
+    task : ImageTask or TextTask
+    plan : Plan
+        Its kind, source and size count.
+
+    Returns
+    -------
+    dict
+        Seconds per example to "read" it, to go "forward" to its features, to "answer"
+        and to "learn".
+    """
+    project, recipe = new_project(task, plan), RECIPES[plan.kind]["tuned"]
+    network = surgery.freeze_batch_norm(project.network)
     # Texts are learnt from in batches of similar length, found among eight.
-    n = batch_size * (2 if kind == "images" else 8)
-    split = task.train.take(np.random.default_rng(0).permutation(len(task.train))[:n])
-    since = time.perf_counter()
-    examples = [split[i][0] for i in range(len(split))]
-    x = encode_examples(examples, kind, size, made.tokenizer)
-    read = time.perf_counter() - since
-    data = (x, torch.as_tensor(split.labels))
-    work = (
-        lambda: extract_features(made.network, x, batch_size=AT_A_TIME),
-        lambda: answer(made.network, x),
-        lambda: fit(made.network, data, epochs=1, lr=1e-9, batch_size=batch_size),
-    )
-    freeze_batch_norm(made.network)
-    times = [read, *map(_seconds, work)]
-    return Pace(*(t / len(split) for t in times))
+    n = recipe["batch_size"] * (2 if plan.kind == "images" else 8)
+    some = task.train.take(np.random.default_rng(0).permutation(len(task.train))[:n])
+    x = project.encode([example for example, _ in some])
+    data, rates = (x, torch.as_tensor(some.labels)), {**recipe, "lr": 1e-9}
+    work = {
+        "read": lambda: project.encode([example for example, _ in some]),
+        "forward": lambda: features.extract_features(network, x, batch_size=AT_A_TIME),
+        "answer": lambda: answer(network, x),
+        "learn": lambda: training.fit(network, data, epochs=1, **rates),
+    }
+    # The second call counts: the first includes what is done only once.
+    return {k: repeat(w, repeat=2, number=1)[1] / len(some) for k, w in work.items()}
 
 
-def _seconds(work: Callable[[], Any]) -> float:
-    """Time a second call: the first includes what is done only once."""
-    work()
-    since = time.perf_counter()
-    work()
-    return time.perf_counter() - since
+def new_project(
+    task: Task, plan: Plan, *, pretrained: bool = True, seed: int = 0
+) -> Project:
+    """Make a project whose head knows nothing yet: the source's body, a random head.
+
+    Parameters
+    ----------
+    task : ImageTask or TextTask
+    plan : Plan
+    pretrained : bool
+        False: the body knows nothing, either.
+    seed : int
+        Seed of whatever is random.
+
+    Returns
+    -------
+    Project
+        Its card says where everything comes from; its figures are empty.
+    """
+    torch.manual_seed(seed)
+    start, n = {"pretrained": pretrained, "seed": seed}, task.n_classes
+    if plan.kind == "images":
+        loaded = sources.load_source(plan.source, **start)
+        network, how = PictureClassifier(loaded, n), {"arch": loaded.arch}
+    else:
+        profile = "full" if plan.source == "bert-base-uncased" else "mini"
+        loaded = bert.load_bert(profile, **start)
+        network = bert.BertClassifier(loaded.body, n, seed=seed)
+        numbers = loaded.body.config.to_dict().items()
+        shape = {k: v for k, v in numbers if isinstance(v, (int, float))}
+        how = {"arch": "bert", "config": shape}
+    about = {k: v for k, v in task.card.items() if isinstance(v, (str, list))}
+    about |= dict(zip(PARTS, map(len, _splits(task))), classes=list(task.class_names))
+    card = {
+        "data": about,
+        "source": {k: v for k, v in loaded.card.items() if isinstance(v, (str, int))},
+        "method": {"method": plan.method, "size": plan.size, "why": list(plan.why)},
+        "figures": {},
+        "versions": {package: version(package) for package in PACKAGES},
+        "date": f"{pd.Timestamp.now():%Y-%m-%d}",
+        "network": {**how, "size": plan.size},
+    }
+    rest = (network, 1.0, card, getattr(loaded, "tokenizer", None))
+    return Project(task.name, plan.kind, task.class_names, *rest)
