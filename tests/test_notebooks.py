@@ -349,7 +349,7 @@ SABOTAGE = [
     (
         "10",
         "copies in train flatter the score, and near-duplicates give them away",
-        "tl.drop_leaks(leaky, found)",
+        "project.drop_leaks(leaky, found)",
         "leaky",
     ),
 ]

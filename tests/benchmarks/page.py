@@ -1,8 +1,8 @@
 """The page of a project, one visitor and thirty: python tests/benchmarks/page.py FOLDER
 
-Starts `tlhelpers serve FOLDER`, lets visitors come all at once, each with several
-requests one after the other, and prints a table in Markdown: the highest memory of all
-processes of the page, answers that were lost, seconds from sending to the answer.
+Starts `tlhelpers serve FOLDER` and lets visitors send something all at the same moment,
+in several rounds. Prints a table in Markdown: answers that were lost, seconds from
+sending to the answer, the highest memory of all processes of the page.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -37,17 +38,11 @@ def picture(number: int, width: int, height: int) -> bytes:
 
 
 def memory(process: psutil.Process) -> float:
-    """Return the memory of a process and all that it started, in megabytes.
-
-    What processes share is counted once where the system tells (Linux).
-    """
+    """Return the resident memory of a process and all that it started, in megabytes."""
     total = 0
     for one in [process, *process.children(recursive=True)]:
-        try:
-            full = one.memory_full_info()
-        except psutil.Error:
-            continue
-        total += getattr(full, "pss", full.rss)
+        with suppress(psutil.Error):
+            total += one.memory_info().rss
     return total / 2**20
 
 
@@ -71,37 +66,32 @@ class Watched:
         self.thread.join()
 
 
-def visit(address: str, given: list[tuple[str, bytes | str]]) -> list[float | None]:
-    """Send one thing after the other; return the seconds of each, None where lost."""
-    times: list[float | None] = []
-    with httpx.Client(base_url=address, timeout=300) as page:
-        for name, content in given:
-            since = time.perf_counter()
-            part = (None, content) if isinstance(content, str) else (name, content)
-            try:
-                reply = page.post("/", files={"given": part})
-                own = name in reply.text and re.search(r"<h2>.* %</h2>", reply.text)
-                fine = reply.status_code == 200 and own
-            except httpx.HTTPError:
-                fine = False
-            times.append(time.perf_counter() - since if fine else None)
-    return times
+def visit(address: str, name: str, content: bytes | str) -> float | None:
+    """Send one thing; return the seconds to its answer, None where that is lost."""
+    part = (None, content) if isinstance(content, str) else (name, content)
+    since = time.perf_counter()
+    try:
+        reply = httpx.post(address, files={"given": part}, timeout=300)
+    except httpx.HTTPError:
+        return None
+    seconds = time.perf_counter() - since
+    own = name in reply.text and re.search(r"<h2>.* %</h2>", reply.text)
+    return seconds if reply.status_code == 200 and own else None
 
 
-def measure(address: str, visitors: int, requests: int, size: tuple[int, int]):
-    """Let visitors come at once; return what each waited for each answer."""
+def measure(
+    address: str, visitors: int, rounds: int, size: tuple[int, int]
+) -> list[float | None]:
+    """Let visitors come at once, again and again; return the seconds of each answer."""
     if "<textarea" in httpx.get(address).text:
-        numbers = range(visitors * requests)
-        given = [(f"“{i} The meeting", f"{i} {TEXT * 20}") for i in numbers]
+        given = [(f"“{i} The meeting", f"{i} {TEXT * 20}") for i in range(visitors)]
     else:
-        files = [picture(i, *size) for i in range(min(20, visitors * requests))]
-        names = [f"picture {i}.jpg" for i in range(visitors * requests)]
-        given = [(n, files[i % len(files)]) for i, n in enumerate(names)]
-    parts = [given[i::visitors] for i in range(visitors)]
+        given = [(f"picture {i}.jpg", picture(i, *size)) for i in range(visitors)]
+    times: list[float | None] = []
     with ThreadPoolExecutor(visitors) as crowd:
-        return [
-            t for times in crowd.map(visit, [address] * visitors, parts) for t in times
-        ]
+        for _ in range(rounds):
+            times += crowd.map(lambda thing: visit(address, *thing), given)
+    return times
 
 
 def main(arguments: list[str]) -> None:
@@ -109,7 +99,7 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--visitors", type=int, nargs="+", default=[1, 30])
-    parser.add_argument("--requests", type=int, default=5, help="of each visitor")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--size", type=int, nargs=2, default=(1600, 1200))
     options = parser.parse_args(arguments)
     command = [sys.executable, "-m", "tlhelpers", "serve", str(options.folder)]
@@ -126,10 +116,10 @@ def main(arguments: list[str]) -> None:
         )
         print("|---" * 6 + "|")
         for visitors in options.visitors:
-            # One visitor alone takes as many turns as a few do, for a stable median.
-            requests = options.requests * (4 if visitors == 1 else 1)
+            # One visitor alone takes more turns, for a stable median.
+            rounds = options.rounds * (4 if visitors == 1 else 1)
             with Watched(process) as watched:
-                times = measure(address, visitors, requests, options.size)
+                times = measure(address, visitors, rounds, options.size)
             done = [t for t in times if t is not None]
             most.append(watched.most)
             seconds = f"{statistics.median(done):.2f} | {max(done):.2f}"

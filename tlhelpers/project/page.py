@@ -93,9 +93,9 @@ def application(project: Project) -> applications.Starlette:
     project : Project
         All visitors share it, one after the other.
     """
-    # One thread reads, one computes: nothing runs twice at once, and both cores work.
+    # One thread reads, another computes: two cores work, and nothing is there twice.
     torch.set_num_threads(1)
-    reading, computing = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+    first, last = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
 
     def page(status: int = 200, **found: Any) -> responses.Response:
         content = render("page.html", project, **found)
@@ -111,9 +111,8 @@ def application(project: Project) -> applications.Starlette:
             file = getattr(given, "file", given) if getattr(given, "size", 1) else ""
             name, loop = getattr(given, "filename", given), asyncio.get_running_loop()
             try:
-                found = await loop.run_in_executor(reading, read, project, file)
-                work = project.probabilities, found["x"]
-                p = await loop.run_in_executor(computing, *work)
+                found = await loop.run_in_executor(first, read, project, file)
+                p = await loop.run_in_executor(last, project.probabilities, found["x"])
                 return page(name=name, p=p[0], **found)
             except CourseError as error:
                 return page(400, name=name, error=error)

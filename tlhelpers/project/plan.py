@@ -26,7 +26,6 @@ RECIPES = pd.read_json(Path(__file__).with_name("words") / "recipes.json")
 MOST = 10_000  # examples, so that nothing takes hours
 ENLARGED = 2.2  # times its own size: more adds nothing but time
 PLANNED = 0.7  # of the budget; the rest is for looking, drawing and surprises
-PACKAGES = ("tlhelpers", "torch", "timm", "transformers", "scikit-learn")
 UNITS = {"": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hour": 3600}
 
 
@@ -390,7 +389,7 @@ def new_project(
         "source": {k: v for k, v in loaded.card.items() if isinstance(v, (str, int))},
         "method": {"method": plan.method, "size": plan.size, "why": list(plan.why)},
         "figures": {},
-        "versions": {package: version(package) for package in PACKAGES},
+        "versions": {p: version(p) for p in RECIPES[plan.kind]["packages"]},
         "date": f"{pd.Timestamp.now():%Y-%m-%d}",
         "network": {**how, "size": plan.size},
     }
