@@ -202,5 +202,5 @@ def _pair(rows: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     classes = np.unique(y)
     if rows.ndim != 2 or y.shape != rows.shape[:1] or len(classes) < 2:
         problem = f"Got rows of shape {rows.shape}, {y.shape} labels: {classes[:9]}."
-        raise CourseError(problem, "Give a row and a label per example, of two classes.")
+        raise CourseError(problem, "Give a row and a label per example, two classes.")
     return rows, (y[:, None] == classes).astype(np.float64)
