@@ -22,7 +22,7 @@ Layers = str | Sequence[str] | None
 
 
 def extract_features(
-    source: Source, x: Tensor, *, layer: Layers = None, batch_size: int = 64
+    source: Source, x: Tensor, *, layer: Layers = None, batch_size: int | None = None
 ) -> np.ndarray:
     """Compute the output of one layer or several for each picture or text.
 
@@ -39,8 +39,8 @@ def extract_features(
     layer : name, names or None
         Exact layer names; their features stand side by side, in this order. None:
         what the head sees, the input of the last linear layer.
-    batch_size : int
-        Pictures at a time, >= 1.
+    batch_size : int or None
+        Pictures at a time, >= 1; None: see :func:`predict_logits`.
 
     Returns
     -------
@@ -116,8 +116,8 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         A bare network takes the pictures as they are.
     layer : name, names or None
         See :func:`extract_features`.
-    batch_size : int
-        Pictures at a time, >= 1.
+    batch_size : int or None
+        Pictures at a time, >= 1; None: see :func:`predict_logits`.
 
     Attributes
     ----------
@@ -131,7 +131,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
     """
 
     def __init__(
-        self, source: Source, layer: Layers = None, *, batch_size: int = 64
+        self, source: Source, layer: Layers = None, *, batch_size: int | None = None
     ) -> None:
         self.source, self.layer, self.batch_size = source, layer, batch_size
         self.computed, self._network = 0, ""

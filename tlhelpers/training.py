@@ -162,7 +162,7 @@ def predict_logits(
     x: Tensor,
     *,
     transform: Transform = None,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     precision: str | None = None,
     read: Callable[[Any], Tensor] = Tensor.float,
 ) -> Tensor:
@@ -179,8 +179,9 @@ def predict_logits(
         Pictures, uint8, 0 … 255; texts, the numbers of their pieces, int64; features.
     transform : callable or None
         Applied to each batch, on the device, for example ``source.normalize``.
-    batch_size : int
-        Rows at a time, >= 1.
+    batch_size : int or None
+        Rows at a time, >= 1. None takes 16 pictures on a CPU (64 are a fifth slower,
+        and take 140 MB more), and 64 of anything else.
     precision : {"fp32", "bf16", "fp16"} or None
         None takes the one in which this machine is fastest; in "fp32" every machine
         gives the same.
@@ -193,6 +194,7 @@ def predict_logits(
         In the order of ``x``.
     """
     device, order = default_device(), by_length(x)
+    batch_size = batch_size or (16 if device == "cpu" and x.ndim == 4 else 64)
     model.to(device).eval()
     rows: Tensor | None = None
     with autocast(device, precision):
