@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
 import lzma
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from pictures import draw, fill
+from PIL import features
 
 import tlhelpers as tl
 from tlhelpers import own_data
@@ -417,6 +421,37 @@ def splits_of(task) -> dict[str, ImageSplit]:
     return {"train": task.train, "valid": task.valid, "test": task.test}
 
 
+@pytest.mark.parametrize("mark", ["-1", "nan", "NaN", "None", "null", "n/a", "NA"])
+def test_words_for_no_label_are_no_class(write, mark):
+    task = tl.from_csv(write(table() + f"who knows,{mark}\nnobody,{mark}\n"))
+    assert task.class_names == ("ham", "spam")
+    assert task.unlabelled.texts == ("who knows", "nobody")
+    assert "took the labels -1, nan and the like of 2 for none" in str(task)
+
+
+def test_minus_one_is_a_class_where_only_one_other_is_left(write):
+    task = tl.from_csv(write(table().replace(",ham", ",-1").replace(",spam", ",1")))
+    assert task.class_names == ("-1", "1") and task.unlabelled is None
+
+
+def test_one_null_character_is_dropped_and_said(write):
+    task = tl.from_csv(write(table(40) + "an odd\0 mail,ham\n"))
+    assert ("an odd mail", "ham") in everything(task)
+    assert "dropped 1 null characters" in str(task)
+
+
+@pytest.mark.parametrize("separator", [";", ",", "\t", "|"])
+def test_the_first_line_of_a_spreadsheet_may_name_the_separator(write, separator):
+    task = tl.from_csv(write(f"sep={separator}\n" + table(separator=separator)))
+    assert task.class_names == ("ham", "spam") and len(everything(task)) == 24
+
+
+def test_labels_of_one_letter_or_two_are_one_class(write):
+    rows = "".join(f"see you at the bar {i},cafe\u0301\n" for i in range(6))
+    task = tl.from_csv(write(table().replace(",ham", ",caf\u00e9") + rows))
+    assert task.class_names == ("caf\u00e9", "spam")
+
+
 # --- from_folder: what it refuses ------------------------------------------------
 
 
@@ -432,9 +467,9 @@ def test_file_instead_of_a_folder_is_refused(tmp_path):
 
 
 def test_empty_folder_is_refused(tmp_path):
-    with pytest.raises(tl.CourseError, match="is empty") as caught:
+    with pytest.raises(tl.CourseError, match="no class with pictures") as caught:
         tl.from_folder(tmp_path)
-    assert "one sub-folder per class" in caught.value.next_step
+    assert "its own label or sub-folder" in caught.value.next_step
 
 
 def test_pictures_without_class_folders_are_refused(tmp_path):
@@ -478,11 +513,12 @@ def test_given_split_without_a_class_is_refused(tmp_path):
 def test_other_files_are_passed_over_and_counted(tiny_images):
     for name in ("notes.txt", "Thumbs.db"):
         (tiny_images / "disc" / name).write_text("no picture")
-    (tiny_images / "disc" / ".DS_Store").write_text("not even counted")
+    (tiny_images / "disc" / ".DS_Store").write_text("no picture")
     (tiny_images / "README.md").write_text("beside the classes")
     task = tl.from_folder(tiny_images)
     assert sum(map(len, splits_of(task).values())) == 30
-    assert "passed over 2 files" in str(task)
+    assert "passed over 1 files" in str(task)
+    assert "left out 2 hidden files" in str(task)
 
 
 def test_broken_picture_is_skipped_named_and_counted(tiny_images):
@@ -505,6 +541,62 @@ def test_of_exact_copies_one_is_kept(tiny_images):
 
 def test_clean_folder_needs_no_remark(tiny_images):
     assert tl.from_folder(tiny_images).card["remarks"] == []
+
+
+def test_what_programs_add_is_no_class_and_no_picture(tiny_images):
+    for folder in ("@eaDir", ".ipynb_checkpoints", "disc/@eaDir", "__MACOSX/disc"):
+        fill(tiny_images / folder, "disc", range(3))
+    fill(tiny_images / "disc", "disc", range(40, 41))
+    (tiny_images / "disc" / "disc_040.png").rename(tiny_images / "disc" / "_DSC.png")
+    task = tl.from_folder(tiny_images)
+    assert task.class_names == ("disc", "square")
+    assert sum(map(len, splits_of(task).values())) == 31
+    assert "left out 12 hidden files, or set aside (_)" in str(task)
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
+def test_every_format_that_pillow_reads_makes_a_class(tiny_images):
+    (tiny_images / "dot").mkdir()
+    for i in range(8):
+        draw("dot", i).save(tiny_images / "dot" / f"{i}.avif")
+    assert tl.from_folder(tiny_images).class_names == ("disc", "dot", "square")
+
+
+@pytest.mark.parametrize("ending", [".heic", "", ".pdf"])
+def test_a_class_without_a_readable_format_does_not_vanish(tiny_images, ending):
+    (tiny_images / "dot").mkdir()
+    for i in range(8):
+        (tiny_images / "dot" / f"{i}{ending}").write_bytes(b"something")
+    with pytest.raises(tl.CourseError, match="No file of dot is a picture") as caught:
+        tl.from_folder(tiny_images)
+    assert "JPEG or PNG" in caught.value.next_step
+
+
+def test_pictures_beside_the_classes_of_a_part_are_counted(tmp_path):
+    for part, numbers in (("train", range(8)), ("test", range(8, 16))):
+        for kind in ("disc", "square"):
+            fill(tmp_path / part / kind, kind, numbers)
+    fill(tmp_path / "test", "disc", range(50, 53))
+    assert "passed over 3 pictures beside the classes" in str(tl.from_folder(tmp_path))
+
+
+def test_one_letter_or_two_make_one_class(tmp_path):
+    fill(tmp_path / "caf\u00e9", "disc", range(6))
+    fill(tmp_path / "cafe\u0301", "disc", range(6, 12))
+    fill(tmp_path / "bar", "square", range(12))
+    assert tl.from_folder(tmp_path).class_names == ("bar", "caf\u00e9")
+
+
+def test_a_name_that_is_no_text_becomes_readable(tiny_images):
+    odd = os.fsencode(tiny_images) + b"/d\xe9t"
+    try:
+        os.mkdir(odd)
+    except OSError:
+        pytest.skip("this file system keeps names as text")
+    fill(Path(os.fsdecode(odd)), "dot", range(6))
+    names = tl.from_folder(tiny_images).class_names
+    assert names == ("disc", "d\ufffdt", "square")
+    assert json.loads(json.dumps(names).encode()) == list(names)
 
 
 # --- from_folder: how it splits --------------------------------------------------
@@ -625,7 +717,8 @@ def test_folders_of_the_parts_have_many_names(tmp_path):
     draw("disc", 1).save(tmp_path / "_old" / "x" / "1.png")
     task = tl.from_folder(tmp_path)
     assert [len(s) for s in (task.train, task.valid, task.test)] == [16, 6, 10]
-    assert task.class_names == ("disc", "square") and task.card["remarks"] == []
+    assert task.class_names == ("disc", "square")
+    assert task.card["remarks"] == ["left out 1 hidden files, or set aside (_)"]
 
 
 def test_a_class_may_be_called_test(tmp_path):

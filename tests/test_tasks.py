@@ -51,6 +51,41 @@ def test_16_bit_png_keeps_its_range_of_grey(tmp_path):
     assert (got == got[..., :1]).all()
 
 
+def test_a_float_picture_of_gaps_alone_is_black(tmp_path):
+    Image.fromarray(np.full((8, 8), np.nan, np.float32)).save(tmp_path / "gap.tiff")
+    assert np.asarray(tasks.read_image(tmp_path / "gap.tiff")).max() == 0
+
+
+@pytest.mark.parametrize("gap", [np.nan, np.inf, -np.inf])
+def test_a_gap_in_a_float_picture_leaves_the_rest_as_it_is(tmp_path, gap):
+    grey = np.linspace(10, 20, 64, dtype=np.float32).reshape(8, 8)
+    grey[3, 3] = gap
+    Image.fromarray(grey).save(tmp_path / "scan.tiff")
+    pixels = np.asarray(tasks.read_image(tmp_path / "scan.tiff"))[..., 0]
+    wanted = ((grey - 10) / 10 * 255).astype(np.float64)
+    wanted[3, 3] = 0
+    assert np.abs(pixels - wanted).max() <= 1
+
+
+def test_a_program_that_is_called_a_picture_is_not_opened(tmp_path):
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "page.eps")
+    (tmp_path / "page.eps").rename(tmp_path / "page.png")
+    with pytest.raises(tl.CourseError, match="not a picture format"):
+        tasks.read_image(tmp_path / "page.png")
+
+
+@pytest.mark.parametrize("error", [TypeError, KeyError, struct.error])
+def test_whatever_a_decoder_raises_is_said_of_the_picture(tmp_path, monkeypatch, error):
+    Image.new("RGB", (8, 8)).save(tmp_path / "odd.png")
+
+    def fail(image):
+        raise error("odd data")
+
+    monkeypatch.setattr(tasks.ImageOps, "exif_transpose", fail)
+    with pytest.raises(tl.CourseError, match=r"odd\.png cannot be read"):
+        tasks.read_image(tmp_path / "odd.png")
+
+
 @pytest.mark.parametrize("mode", ["P", "RGBA", "LA"])
 def test_transparency_becomes_white(tmp_path, mode):
     path = tmp_path / "logo.png"

@@ -5,24 +5,32 @@ from __future__ import annotations
 import gzip
 import io
 import lzma
+import os
 import re
-import zlib
+import unicodedata
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 from tqdm import tqdm
 
 from . import machine, tasks
 from .errors import CourseError
 
-PICTURES = set(".bmp .gif .jfif .jpeg .jpg .pgm .png .ppm .tif .tiff .webp".split())
+PICTURES = {s for s, f in Image.registered_extensions().items() if f in tasks.FORMATS}
+#: What systems and programs leave beside one's own files; folders called "_…" are set
+#: aside by hand, but a camera may call a picture so.
+ADDED = re.compile(r"^_|(^|/)([.@#$]|__MACOSX/|(?i:thumbs\.db|desktop\.ini)$)")
+#: What programs write where there is no label.
+NO_LABEL = "-1|(?i:nan|none|null|n/?a)"
 MIN_PER_CLASS, MAX_CLASSES = 5, 50
 SPLITS = {"picture": tasks.ImageSplit, "text": tasks.TextSplit}
 
 TWO = "At least two are needed, each with its own label or sub-folder."
 MORE = f"Each class needs at least {MIN_PER_CLASS}, better 30."
+CONVERT = "Save them as JPEG or PNG, or take the folder away."
 FEWER = f"{MAX_CLASSES} classes are the limit; is it the column of the labels?"
 RENAME = "Rename them, or say which they are: from_csv(path, text=..., label=...)."
 QUOTE = 'Put each text between quotation marks, and write "" for one inside it.'
@@ -38,11 +46,13 @@ def from_folder(
 ) -> tasks.ImageTask:
     """Make a task of one's own pictures: one sub-folder per class.
 
-    Broken pictures are skipped and named, files that are no pictures are passed over
-    and counted. Of exact copies one is kept, because a copy in the test split would
-    make the score too good; what lies in two classes is left out. Sub-folders named
-    ``train``, ``valid`` (or ``val``, ``validation``, ``dev``, ``eval``) and ``test``
-    are taken as the splits; where none is valid, some of train becomes it.
+    Broken pictures are skipped and named. Hidden files, what programs leave beside them
+    (``@eaDir``, ``Thumbs.db``), folders called ``_…`` and files that are no pictures
+    are left out and counted. Of exact copies one is kept, because a copy in the test
+    split would make the score too good; what lies in two classes is left out.
+    Sub-folders named ``train``, ``valid`` (or ``val``, ``validation``, ``dev``,
+    ``eval``) and ``test`` are taken as the splits; where none is valid, some of train
+    becomes it.
 
     Parameters
     ----------
@@ -65,7 +75,7 @@ def from_folder(
     ------
     CourseError
         If the folder is missing or empty, or has fewer than two classes, or a class
-        has fewer than five readable pictures.
+        has no picture of a format that is read here, or fewer than five readable ones.
     """
     root, notes, broken = Path(folder).expanduser(), [], []
     table = _list_pictures(root, limit, seed, notes)
@@ -87,16 +97,18 @@ def _list_pictures(root: Path, limit: int, seed: int, notes: list[str]) -> pd.Da
     if not root.is_dir():
         what = ": it is a file, not a folder" if root.exists() else ""
         raise CourseError(f"There is no folder {root}{what}.", "Check the path.")
-    if not any(root.iterdir()):
-        raise CourseError(f"{root} is empty.", "Make one sub-folder per class.")
-    files = sorted(f for f in root.glob("[!._]*/**/[!.]*") if f.is_file())
+    every = [f.relative_to(root) for f in sorted(root.glob("*/**/*")) if f.is_file()]
+    files = [f for f in every if not ADDED.search(f.as_posix())]
+    _note(notes, len(every) - len(files), "left out {} hidden files, or set aside (_)")
     pictures = [f for f in files if f.suffix.lower() in PICTURES]
     _note(notes, len(files) - len(pictures), "passed over {} files, no pictures")
-    ways = [f.relative_to(root).parts for f in pictures]
-    parts = [tasks.PART_NAMES.get(w[0].lower(), "") for w in ways]
-    rows = [(f, w[0], "") for f, w in zip(pictures, ways)]
-    if all(parts):
-        rows = [(f, w[1], k) for f, w, k in zip(pictures, ways, parts) if len(w) > 2]
+    deep = 1 + all(f.parts[0].lower() in tasks.PART_NAMES for f in pictures)
+    own = [f for f in pictures if len(f.parts) > deep]
+    _note(notes, len(pictures) - len(own), "passed over {} pictures beside the classes")
+    rows = [(root / f, f.parts[deep - 1], f.parts[0].lower() * (deep > 1)) for f in own]
+    bare = {f.parts[deep - 1] for f in files if len(f.parts) > deep}
+    if bare := ", ".join(sorted(bare - {name for _, name, _ in rows})):
+        raise CourseError(f"No file of {bare} is a picture that is read here.", CONVERT)
     table = pd.DataFrame(rows, columns=["item", "class", "part"], dtype=object)
     by = table.sample(frac=1, random_state=seed).groupby(["part", "class"])
     large = [f"{c}: {limit} of {n}" for (_, c), n in by.size().items() if n > limit]
@@ -127,7 +139,8 @@ def from_csv(
     """Make a task of one's own table: a column of texts and one of labels.
 
     Comma, semicolon or tab may separate the columns; the file may be UTF-8, UTF-16 or
-    Windows-1252, and packed (.gz, .xz). A row without label counts as unlabelled. Rows
+    Windows-1252, and packed (.gz, .xz). A row without label counts as unlabelled, as
+    does a label -1, nan, None, null or NA, where two other classes are left. Rows
     without text are left out, and of exact copies one is kept: a copy in the test split
     would make the score too good. A column ``split`` with train, valid (or val,
     validation, dev, eval) and test is obeyed; where it names no valid part, some of
@@ -159,7 +172,13 @@ def from_csv(
     content, encoding = _read_text(file)
     _note(notes, encoding != "utf-8-sig", f"not UTF-8: read as {encoding}")
     table = _read_table(file.name, content, text.lower(), label.lower())
+    _note(notes, content.count("\0"), "dropped {} null characters")
+    table = table.replace("\0", "", regex=True)
     _note(notes, (table["key"] == "").sum(), "left out {} rows without text")
+    none = table["class"].str.fullmatch(NO_LABEL)
+    if len(set(table["class"][~none]) - {""}) > 1:  # or else they are classes
+        _note(notes, none.sum(), "took the labels -1, nan and the like of {} for none")
+        table["class"] = table["class"].mask(none, "")
     return _make(tasks.TextTask, file, table, notes, seed=seed, valid=valid, test=test)
 
 
@@ -171,7 +190,7 @@ def _read_text(file: Path) -> tuple[str, str]:
     try:
         with opener(file, "rb") as stream:
             data = stream.read()
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+    except Exception as error:  # each format raises kinds of its own
         problem = f"{file} cannot be read or unpacked ({error})."
         raise CourseError(problem, "Save or download it again.") from None
     wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
@@ -183,9 +202,10 @@ def _read_text(file: Path) -> tuple[str, str]:
 
 def _read_table(name: str, content: str, text: str, label: str) -> pd.DataFrame:
     """Read the columns text, label and split; make sure that no row is lost."""
-    if "\0" in content:
+    if content.count("\0") > len(content) / 100:
         raise CourseError(f"{name} holds null characters.", "Save the table as CSV.")
-    separator = max(",;\t", key=content.lstrip("\n").partition("\n")[0].count)
+    told, content = re.match(r"(?:\s*sep=(.)\n)?(.*)", content, re.DOTALL).groups()
+    separator = told or max(",;\t", key=content.lstrip("\n").partition("\n")[0].count)
     header, *rows = _rows(content, separator) or [""]
     if not header:
         raise CourseError(f"{name} is empty; there is no {text!r}.", RENAME)
@@ -224,6 +244,9 @@ def _make(
 ) -> tasks.Task:
     """Check the classes; split as the table says, or anew where that is incomplete."""
     kind = make.KIND.removesuffix("s")
+    # é may be one letter or two; a folder's name may be bytes that are no letters.
+    plain = [os.fsencode(name).decode("utf-8", "replace") for name in table["class"]]
+    table["class"] = [unicodedata.normalize("NFC", name) for name in plain]
     clear = _drop_copies(table[table["key"] != ""], kind, notes)
     # A class of which nothing could be read must not vanish.
     names = tuple(sorted(set(table["class"]) - {""}))

@@ -25,6 +25,11 @@ PART_NAMES = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 
+Image.init()
+#: What is opened (HEIF where pillow-heif was registered before). A file that another
+#: decoder claims, for example a program in PostScript, is no picture.
+FORMATS = "JPEG PNG WEBP AVIF HEIF TIFF GIF BMP PPM JPEG2000".split()
+
 MAX_PIXELS = 60_000_000
 SMALLER = "Make it smaller; 60 million pixels are the limit."
 SAVE_AGAIN = "Remove it, or save it again as JPEG or PNG."
@@ -39,7 +44,8 @@ def read_image(path: str | Path | BinaryIO) -> Image.Image:
     Parameters
     ----------
     path : path or open binary file
-        Of any format that Pillow reads.
+        JPEG, PNG, WebP, AVIF, TIFF, GIF, BMP, PPM or JPEG 2000, as far as this
+        machine's Pillow reads them.
 
     Returns
     -------
@@ -53,7 +59,7 @@ def read_image(path: str | Path | BinaryIO) -> Image.Image:
     """
     name = path if isinstance(path, (str, Path)) else "The picture"
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=[f for f in FORMATS if f in Image.OPEN]) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise CourseError(f"{name} has {width} × {height} pixels.", SMALLER)
@@ -65,7 +71,7 @@ def read_image(path: str | Path | BinaryIO) -> Image.Image:
         raise CourseError(f"There is no picture {name}.", "Check the path.") from None
     except Image.DecompressionBombError:
         raise CourseError(f"{name} is too large.", SMALLER) from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # each decoder raises kinds of its own
         unknown = isinstance(error, UnidentifiedImageError)
         reason = "not a picture format" if unknown else str(error).strip() or "damaged"
         problem = f"{name} cannot be read as a picture ({reason})."
@@ -74,11 +80,10 @@ def read_image(path: str | Path | BinaryIO) -> Image.Image:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
-        pixels = np.array(image, dtype=np.float64)
+        pixels = np.ma.masked_invalid(np.array(image, dtype=np.float64))  # gaps are NaN
         # A 16-bit scan often uses part of the range only: stretch what is there.
-        pixels -= pixels.min()
-        scaled = pixels / max(pixels.max(), 1e-9) * 255
-        image = Image.fromarray(scaled.astype(np.uint8))
+        scaled = (pixels - pixels.min()) / max(np.ma.ptp(pixels), 1e-9) * 255
+        image = Image.fromarray(scaled.filled(0).astype(np.uint8))
     elif "A" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
