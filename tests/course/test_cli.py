@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,17 +23,31 @@ from tlhelpers.project import page
         ("0.5", 0.5),
         ("None", None),
         ("[20, 100]", [20, 100]),
+        ("20,100", [20, 100]),
         ("resnet34", "resnet34"),
     ],
 )
 def test_parameters_are_read_as_python_or_else_as_text(text, value):
-    assert literal(text) == value
+    assert literal("LABELS", text) == value
 
 
-def test_relative_path_becomes_absolute(tmp_path, monkeypatch):
-    (tmp_path / "mine").mkdir()
+@pytest.mark.parametrize("name", ["DATA", "FOLDER"])
+@pytest.mark.parametrize("typed", ["mine", "2024", "True", "a{1}b", "../x/mine"])
+def test_a_place_is_meant_from_where_it_was_typed(tmp_path, monkeypatch, name, typed):
+    (tmp_path / "x").mkdir()
+    monkeypatch.chdir(tmp_path / "x")  # it need not be there: FOLDER is still to come
+    assert literal(name, typed) == str((tmp_path / "x" / typed).resolve())
+    assert literal(name, "~/mine") == str(Path.home() / "mine")
+    assert literal(name, "None") is None
+
+
+def test_the_lines_of_the_readme_name_one_folder(tmp_path, monkeypatch):
+    """What `run` keeps under FOLDER is where `serve` looks for it."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    kept = re.search(r"tlhelpers run 10 .*-p FOLDER (\S+)", readme)[1]
+    served = re.search(r"tlhelpers serve (\S+)", readme)[1]
     monkeypatch.chdir(tmp_path)
-    assert literal("mine") == str(tmp_path / "mine")
+    assert literal("FOLDER", kept) == str(Path(served).resolve())
 
 
 def test_doctor_is_content_here_without_network(capsys):

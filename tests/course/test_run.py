@@ -128,6 +128,32 @@ def test_failing_notebook_is_named_and_the_others_run(course, capsys):
     assert "Traceback" not in out
 
 
+def test_a_kernel_that_was_killed_is_an_entry_and_the_others_run(course, capsys):
+    write_notebook(course, "01_killed", "import os, signal; os.kill(os.getpid(), 9)")
+    write_notebook(course, "02_good", 'run.record("score", 0.5)')
+    assert cli.main(["run", "--out", "out"]) == 1
+    first, second = results(course / "out")["notebooks"]
+    assert first["status"] == "failed" and "memory" in first["error"]
+    assert second["metrics"] == {"score": 0.5}
+    assert "Close other programs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("out", ["run{1}", "{", "a{name}b", "{{x}}"])
+def test_any_name_of_a_folder_will_do(course, out):
+    write_notebook(course, "01_good", 'run.record("score", 0.5)')
+    assert cli.main(["run", "--out", out]) == 0
+    assert (course / out / "01_good.ipynb").is_file()
+    assert results(course / out)["notebooks"][0]["metrics"] == {"score": 0.5}
+
+
+@pytest.mark.parametrize("number", ["100", "001", "011", "1x"])
+def test_a_number_is_taken_for_no_other(course, capsys, number):
+    for name in ("00_good", "01_good", "10_good"):
+        write_notebook(course, name, "1")
+    assert cli.main(["run", number, "--out", "out"]) == 2
+    assert f"There is no notebook {number}" in capsys.readouterr().err
+
+
 def test_course_error_is_shown_as_its_sentence(course, capsys):
     write_notebook(course, "01_fails", 'tl.from_folder("nowhere")')
     assert cli.main(["run", "--out", "out"]) == 1

@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(numbers: list[str], p: list[list[str]] | None, out: Path, **more: Any) -> int:
-    parameters = {name: literal(value) for name, value in p or []}
+    parameters = {name: literal(name, value) for name, value in p or []}
     results = run_course(numbers, out=out, parameters=parameters, **more)
     write_pages(out, results)
     status = [entry["status"] for entry in results["notebooks"]]

@@ -24,15 +24,11 @@ from ..errors import CourseError
 from ..machine import data_folder
 from .session import REPORT_VARIABLE, check_profile, is_smoke
 
-VERSIONS = ["tlhelpers", "torch", "torchvision", "timm", "fastai"]
-VERSIONS += ["scikit-learn", "numpy", "papermill"]
-KERNEL = {
-    # Whatever kernel it was saved with: run with this environment's.
-    "kernel_name": "python3",
-    "language": "python",
-    # A kernel's remarks on its own connection help no learner.
-    "extra_arguments": ["--IPKernelApp.log_level=ERROR"],
-}
+VERSIONS = "tlhelpers torch torchvision timm fastai scikit-learn numpy papermill"
+# Whatever kernel it was saved with: run with this environment's.
+KERNEL = {"kernel_name": "python3", "language": "python"}
+# A kernel's remarks on its own connection help no learner.
+KERNEL |= {"extra_arguments": ["--IPKernelApp.log_level=ERROR"]}
 STATED = ("text", "holds", "evidence", "judged", "demonstration")
 NEEDED_MB = 300
 MB = 2**20
@@ -69,18 +65,18 @@ def find_notebooks(numbers: Sequence[str] = ()) -> list[Path]:
     """
     paths = sorted(notebooks_folder().glob("[0-9][0-9]_*.ipynb"))
     by_number = {path.name[:2]: path for path in paths}
-    unknown = [n for n in numbers if n.zfill(2)[:2] not in by_number]
+    unknown = [n for n in numbers if n.zfill(2) not in by_number]
     if unknown:
         problem = f"There is no notebook {', '.join(unknown)}."
         raise CourseError(problem, f"The notebooks are {', '.join(by_number)}.")
-    return [by_number[n.zfill(2)[:2]] for n in numbers] or paths
+    return [by_number[n.zfill(2)] for n in numbers] or paths
 
 
 def environment() -> dict[str, Any]:
     """Describe the machine: versions, device, cores, memory."""
     return {
         "python": platform.python_version(),
-        "versions": {package: version(package) for package in VERSIONS},
+        "versions": {package: version(package) for package in VERSIONS.split()},
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "cores": joblib.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
@@ -88,19 +84,24 @@ def environment() -> dict[str, Any]:
     }
 
 
-def literal(text: str) -> Any:
-    """Read a value of the command line: number, None, True, or else text.
+def literal(name: str, text: str) -> Any:
+    """Read a value of the command line: number, list, None, True, or else text.
 
     Parameters
     ----------
+    name : str
+        Of the parameter. DATA and FOLDER are places, also if they are called 2024.
     text : str
-        As typed. A path becomes absolute, because kernels run in ``notebooks/``.
+        As typed. A place is meant from where it was typed, and becomes absolute,
+        because kernels run in ``notebooks/``.
     """
+    if name in ("DATA", "FOLDER") and text != "None":
+        return str(Path(text).expanduser().resolve())
     try:
-        return ast.literal_eval(text)
+        value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
-        path = Path(text).expanduser()
-        return str(path.resolve()) if path.exists() or os.sep in text else text
+        return text
+    return list(value) if isinstance(value, tuple) else value  # 20,100
 
 
 def run_course(
@@ -209,14 +210,18 @@ def _run_one(path: Path, job: Parameters, out: Path, count: str) -> dict[str, An
 def _execute(path: Path, target: Path, job: Parameters, text: str) -> tuple[str, str]:
     """Let papermill run a notebook; return the status and what went wrong."""
     options = KERNEL | {"progress_bar": {"desc": text, "leave": False, "disable": None}}
+    # papermill fills in what stands between braces in a path.
+    files = [str(p).replace("{", "{{").replace("}", "}}") for p in (path, target)]
     try:
-        papermill.execute_notebook(path, target, job, cwd=path.parent, **options)
+        papermill.execute_notebook(*files, job, cwd=path.parent, **options)
     except papermill.PapermillExecutionError as failure:
         where = f"cell {failure.exec_count}: {failure.ename}: "
         own = failure.ename in ("CourseError", "KeyboardInterrupt")
         return "failed", f"{'' if own else where}{failure.evalue}"
     except KeyboardInterrupt:
         return "interrupted", "stopped with Ctrl-C"
+    except RuntimeError as failure:  # nbclient's DeadKernelError
+        return "failed", f"{failure}: often for want of memory. Close other programs."
     return "passed", ""
 
 

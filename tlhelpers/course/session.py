@@ -241,8 +241,7 @@ class Session:
             got = f"got {x.tolist()} and {y.tolist()}"
             problem = f"Pairs of finite scores were expected; {got}."
             raise CourseError(problem, "Score both arms on the same draws, 2 or more.")
-        d, n = x - y, len(x)
-        mean = float(d.mean())
+        d, n, mean = x - y, len(x), float((x - y).mean())
         half = float(stats.t.ppf(0.975, n - 1) * d.std(ddof=1) / np.sqrt(n))
         low, high = mean - half, mean + half
         ahead, behind = names if mean >= 0 else names[::-1]
