@@ -305,18 +305,16 @@ def sketches(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("profile", ["mini", "full"])
-def test_sketches_come_with_pictures_of_something_else(sketches, profile):
-    task = tl.load_sketches(profile, root=sketches)
+def test_sketches_come_with_pictures_of_something_else(sketches):
+    task = tl.load_drawings(sketches)
     assert task.class_names == ("car", "cheese", "house", "tree")
     assert task.train.labels.tolist() == task.test.labels.tolist() == [0, 1, 2, 3]
     assert [p.name for p in task.unlabelled.paths] == ["fish_0.png"]
     assert task.unlabelled.labels.tolist() == [-1]
 
 
-@pytest.mark.parametrize("profile", ["mini", "full"])
-def test_cells_are_the_same_drawings_in_both_profiles(profile):
-    task = tl.load_cells(profile)
+def test_cells_are_drawn_fields_of_two_classes():
+    task = tl.load_drawings("cells")
     assert task.class_names == ("healthy", "infected")
     for split, n in ((task.train, 80), (task.valid, 20), (task.test, 100)):
         assert np.bincount(split.labels).tolist() == [n, n]
@@ -326,10 +324,10 @@ def test_cells_are_the_same_drawings_in_both_profiles(profile):
     assert task.test[0][0].size == (64, 64)
 
 
-@pytest.mark.parametrize("load", [tl.load_cells, tl.load_sketches, tl.load_flowers])
+@pytest.mark.parametrize("load", [tl.load_drawings, lambda f: tl.load_flowers(root=f)])
 def test_missing_drawings_are_named(load, tmp_path):
     with pytest.raises(tl.CourseError, match=r"card\.json is missing"):
-        load(root=tmp_path)
+        load(tmp_path)
 
 
 # --- mail ------------------------------------------------------------------------

@@ -11,8 +11,7 @@ _ROOMS = {
     "errors": "CourseError",
     "tasks": "to_tensor",
     "own_data": "from_csv from_folder",
-    "datasets": "load_cells load_flowers load_mail load_pets load_reviews "
-    "load_sketches",
+    "datasets": "load_drawings load_flowers load_mail load_pets load_reviews",
     "sources": "SourceModel load_source small_cnn",
     "surgery": "count_parameters drift freeze freeze_batch_norm reinitialize "
     "replace_head snapshot",

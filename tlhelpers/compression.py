@@ -113,8 +113,7 @@ def distill(
         If the numbers of rows differ, or as in :func:`distillation_loss`.
     """
     teacher_logits = torch.as_tensor(teacher_logits, dtype=torch.float32)
-    unknown = torch.full((len(teacher_logits),), -1)
-    labels = unknown if labels is None else torch.as_tensor(labels)
+    labels = torch.as_tensor([-1] * len(x) if labels is None else labels)
     if not len(x) == len(teacher_logits) == len(labels):
         got = f"{len(x)} inputs, {len(teacher_logits)} rows of logits"
         raise CourseError(f"{got}, {len(labels)} labels.", "Give one of each for each.")
@@ -122,8 +121,7 @@ def distill(
     how = {"temperature": temperature, "alpha": alpha}
 
     def loss(logits: Tensor, target: Tensor) -> Tensor:
-        wanted, label = target[:, :-1], target[:, -1].long()
-        return distillation_loss(logits, wanted, label, **how)
+        return distillation_loss(logits, target[:, :-1], target[:, -1].long(), **how)
 
     # Logits and label travel through the loop as one target; floats hold both.
     target = torch.cat([teacher_logits, labels[:, None]], dim=1)  # (n, n_classes + 1)

@@ -46,7 +46,7 @@ def load_pets(
     """
     if profile == "full":
         return _oxford_pets(root or machine.cache_folder(), seed)
-    return load_drawings(root or machine.data_folder() / "pets")
+    return load_drawings(root or "pets")
 
 
 def load_flowers(
@@ -78,59 +78,7 @@ def load_flowers(
     """
     if profile == "full":
         return _oxford_flowers(root or machine.cache_folder(), seed)
-    return load_drawings(root or machine.data_folder() / "flowers")
-
-
-def load_sketches(profile: str = "mini", *, root: Path | None = None) -> ImageTask:
-    """Load pen drawings of cars, cheese, houses and trees, the same in both profiles.
-
-    ``data/sketches``: 16 + 4 + 20 drawings per class, 128 px, every one in another
-    style; ``unlabelled`` holds drawings of something else, a fish.
-
-    Parameters
-    ----------
-    profile : {"mini", "full"}
-        Makes no difference.
-    root : Path or None
-        Another place for the data, for tests.
-
-    Returns
-    -------
-    ImageTask
-        Its ``card`` says where the data come from.
-
-    Raises
-    ------
-    CourseError
-        If a bundled file is missing.
-    """
-    return load_drawings(root or machine.data_folder() / "sketches")
-
-
-def load_cells(profile: str = "mini", *, root: Path | None = None) -> ImageTask:
-    """Load drawn fields of blood, healthy and infected, the same in both profiles.
-
-    ``data/cells``: 80 + 20 + 100 drawings per class, 64 px, as a microscope shows them;
-    the cells of an infected field hold small dark parasites.
-
-    Parameters
-    ----------
-    profile : {"mini", "full"}
-        Makes no difference.
-    root : Path or None
-        Another place for the data, for tests.
-
-    Returns
-    -------
-    ImageTask
-        Its ``card`` says where the data come from.
-
-    Raises
-    ------
-    CourseError
-        If a bundled file is missing.
-    """
-    return load_drawings(root or machine.data_folder() / "cells")
+    return load_drawings(root or "flowers")
 
 
 def load_mail(
@@ -209,15 +157,21 @@ def load_reviews(
     return _make_task(TextTask, card, rows[rows["domain"].isin(domains)])
 
 
-def load_drawings(folder: Path) -> ImageTask:
-    """Load a bundled picture set by its manifest.
+def load_drawings(name: str | Path) -> ImageTask:
+    """Load a set of drawings that comes with the course, the same in both profiles.
 
     Every file must be there; :func:`check_bundled` compares their sha256, too.
 
     Parameters
     ----------
-    folder : Path
-        Holds ``card.json``, ``manifest.csv`` and the pictures.
+    name : {"cells", "flowers", "pets", "sketches"} or Path
+        "cells": fields of blood, healthy and infected, as a microscope shows them; the
+        cells of an infected field hold small dark parasites; 80 + 20 + 100 per class,
+        64 px. "sketches": pen drawings of cars, cheese, houses and trees, every one in
+        another style, 16 + 4 + 20 per class, 128 px; ``unlabelled`` holds drawings of
+        something else, a fish. "pets", "flowers": see :func:`load_pets`,
+        :func:`load_flowers`. Or a folder with ``card.json``, ``manifest.csv`` and the
+        pictures.
 
     Returns
     -------
@@ -229,7 +183,7 @@ def load_drawings(folder: Path) -> ImageTask:
     CourseError
         If a file is missing, or the manifest is not the one in the card.
     """
-    return _make_task(ImageTask, *_read_bundled(folder))
+    return _make_task(ImageTask, *_read_bundled(machine.data_folder() / name))
 
 
 def check_bundled(folder: Path) -> int:

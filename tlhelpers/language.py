@@ -14,8 +14,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
-from .machine import autocast, fast_precision, fetching, read_model_card
-from .surgery import replace_head
+from .machine import NEXT_STEP, autocast, fast_precision, fetching, read_model_card
+from .surgery import replace_head, without_scaling
 
 if TYPE_CHECKING:
     from fastai.text.all import Callback, DataLoaders, Learner
@@ -27,7 +27,6 @@ Labelled = Iterable[tuple[Sequence[str], int]]
 LONGEST = 400
 #: The copies of "0.encoder.weight" that fastai keeps.
 TWINS = ("0.encoder_dp.emb.weight", "1.decoder.weight")
-NEXT_STEP = 'Check the network, or set PROFILE = "mini", which needs none.'
 
 
 @dataclass(frozen=True)
@@ -329,8 +328,7 @@ def _start_head(learner: Learner, tokens: Tokens, labels: Sequence[int]) -> None
     scale = StandardScaler().fit(x)
     head = LogisticRegression(C=0.05, max_iter=1000).fit(scale.transform(x), labels)
     # The scaling becomes part of the weights; no batch statistics are left.
-    head.coef_ = head.coef_ / scale.scale_
-    head.intercept_ = head.intercept_ - head.coef_ @ scale.mean_
+    head = without_scaling(head, scale.mean_, scale.scale_)
     learner.model[1].layers = nn.Sequential(nn.Dropout(0.2), nn.Linear(x.shape[1], n))
     replace_head(learner.model[1], n, like=head)
 

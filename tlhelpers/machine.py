@@ -23,6 +23,8 @@ from .errors import CourseError
 
 REPAIR = "Restore it with `git checkout -- data`, or install tlhelpers again."
 
+NEXT_STEP = 'Check the network, or set PROFILE = "mini", which needs none.'
+
 HUB = "https://huggingface.co"
 
 
@@ -61,8 +63,7 @@ def fast_precision(device: str | None = None) -> str:
         major, _ = torch.cuda.get_device_capability()
         return "bf16" if major >= 8 else "fp16"
     flags = [f"_is_{unit}_supported" for unit in ("amx_tile", "avx512_bf16")]
-    has = any(getattr(torch.cpu, f, lambda: False)() for f in flags)
-    return "bf16" if has else "fp32"
+    return "bf16" if any(getattr(torch.cpu, f, bool)() for f in flags) else "fp32"
 
 
 def autocast(device: str | None = None, precision: str | None = None) -> torch.autocast:
@@ -83,9 +84,8 @@ def autocast(device: str | None = None, precision: str | None = None) -> torch.a
 
 def hardware() -> str:
     """Describe the computing device in words, for example "cpu, 2 threads"."""
-    if default_device() == "cuda":
-        return torch.cuda.get_device_name()
-    return f"cpu, {torch.get_num_threads()} threads"
+    cpu = f"cpu, {torch.get_num_threads()} threads"
+    return torch.cuda.get_device_name() if default_device() == "cuda" else cpu
 
 
 def release_memory() -> None:
@@ -112,8 +112,7 @@ def hub_reachable(timeout: float = 2.0) -> bool:
         return False
     hub = urlsplit(getproxies().get("https") or os.environ.get("HF_ENDPOINT") or HUB)
     try:
-        address = (hub.hostname, hub.port or 443)
-        with socket.create_connection(address, timeout=timeout):
+        with socket.create_connection((hub.hostname, hub.port or 443), timeout=timeout):
             return True
     except OSError:
         return False
@@ -259,8 +258,7 @@ def read_model_card(name: str, *, check: bool = True) -> tuple[Path, dict[str, A
     """
     path = data_folder() / "models" / f"{name}.safetensors"
     card = read_card(path.with_suffix(".json"))
-    if check:
-        check_file(path, card["sha256"])
-    if check and "vocabulary_sha256" in card:
-        check_file(path.with_suffix(".txt"), card["vocabulary_sha256"])
+    for suffix, key in ((".safetensors", "sha256"), (".txt", "vocabulary_sha256")):
+        if check and key in card:
+            check_file(path.with_suffix(suffix), card[key])
     return path, card

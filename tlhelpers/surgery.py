@@ -190,8 +190,7 @@ def train_unfrozen(model: nn.Module) -> nn.Module:
     """
     model.train()
     for layer in model.modules():
-        if getattr(layer, "is_frozen", False):
-            layer.training = False
+        layer.training &= not getattr(layer, "is_frozen", False)
     return model
 
 

@@ -149,9 +149,7 @@ def _checked(p: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     fits = fits and p.min() >= 0 and np.allclose(p.sum(axis=1), 1, atol=1e-3)
     if not fits or not np.isin(y, range(p.shape[1])).all():
         got = f"got {p.shape} and {y.dtype}, {y.shape}"
-        wanted = (
-            f"rows that sum to 1, and {len(p)} class numbers, 0 … {p.shape[-1] - 1}"
-        )
+        wanted = f"rows of sum 1, and {len(p)} class numbers, 0 … {p.shape[-1] - 1}"
         hint = "Give predict_proba's; for names `np.searchsorted(model.classes_, y)`."
         raise CourseError(f"Probabilities were expected, {wanted}; {got}.", hint)
     return p, y

@@ -13,7 +13,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from .errors import CourseError
-from .machine import fetching, read_model_card
+from .machine import NEXT_STEP, fetching, read_model_card
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 #: Two groups of words.
 Pair = tuple[Sequence[str], Sequence[str]]
 NAMES = ("wikipedia", "wikipedia_small")
-NEXT_STEP = 'Check the network, or set PROFILE = "mini", which needs none.'
 
 
 def load_vectors(name: str = "wikipedia", profile: str = "mini") -> KeyedVectors:
