@@ -185,6 +185,17 @@ def test_pieces_are_those_of_the_tokenizer_with_padding_behind(minilm):
     assert "[UNK]" in minilm.pieces(ids[3])
 
 
+@pytest.mark.parametrize("mark", ["[PAD]", "[SEP]", "[CLS]", "[MASK]", "[UNK]"])
+def test_a_mark_of_the_tokenizer_in_a_text_is_text(minilm, mark):
+    alone = minilm.encode([f"{mark} fine {mark} film {mark}"])[0]
+    beside = minilm.encode([f"{mark} fine {mark} film {mark}", "fine " * 60])[0]
+    assert (alone != 0).all() and alone.tolist() == beside[: len(alone)].tolist()
+    pieces = minilm.pieces(alone)
+    assert pieces[0] == "[CLS]" and pieces[-1] == "[SEP]"
+    assert pieces.count(mark) == (mark in ("[CLS]", "[SEP]"))
+    assert pieces.count("[") == pieces.count("]") == 3
+
+
 def test_long_texts_are_cut_and_counted(minilm, capsys):
     ids = minilm.encode(["good " * 300, "fine", "b" * 1_000_000], max_length=10)
     assert ids.shape[1] == 10

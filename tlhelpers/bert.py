@@ -58,7 +58,8 @@ def encode(
         raise CourseError(f"Texts were expected; got {got}.", "Give a list of strings.")
     # Nobody writes 40 characters a piece: the tokenizer is spared the megabytes.
     starts = [t[: 40 * max_length] for t in texts]
-    rows = tokenizer(starts, return_attention_mask=False)["input_ids"]
+    # What a text says of "[PAD]" is text: 0 and [SEP] mean its end, and nothing else.
+    rows = tokenizer(starts, split_special_tokens=True)["input_ids"]
     if cut := sum(len(row) > max_length for row in rows):
         print(f"{cut} of {len(texts)} texts were cut to {max_length} pieces")
     # Without its end first, because [SEP] stays also where a text is cut.
