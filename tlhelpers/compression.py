@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 from torch.nn.functional import cross_entropy, kl_div
 
-from .errors import CourseError
+from .errors import CourseError, need
 from .tasks import is_pieces
 from .training import fit
 
@@ -151,10 +151,9 @@ def export_onnx(model: nn.Module, example: Tensor, path: str | Path) -> Path:
     Raises
     ------
     CourseError
-        If the example is smaller, which would fix the sizes.
+        If the example is smaller, which would fix the sizes, or ONNX is not installed.
     """
-    import onnx
-
+    need("onnxscript", "export")
     texts, path = is_pieces(example), Path(path)
     if example.ndim < 2 or len(example) < 2 or example.shape[1] < 3:
         problem = f"An example of shape {tuple(example.shape)} is too small."
@@ -164,10 +163,9 @@ def export_onnx(model: nn.Module, example: Tensor, path: str | Path) -> Path:
     how |= {"dynamic_shapes": (free,), "dynamo": True, "verbose": False}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter, about itself
-        program = torch.onnx.export(model.cpu().eval(), (example,), **how)
-    made = program.model_proto
+        made = torch.onnx.export(model.cpu().eval(), (example,), **how).model_proto
     # The exporter notes shapes that quantisation later finds contradictory.
     del made.graph.value_info[:]
     path.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(made, path)
+    path.write_bytes(made.SerializeToString())
     return path

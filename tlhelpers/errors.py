@@ -1,6 +1,9 @@
-"""The one exception that learners are meant to see."""
+"""The one exception that learners are meant to see; packages that may be missing."""
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
 
 
 class CourseError(ValueError):
@@ -24,3 +27,30 @@ class CourseError(ValueError):
     def _render_traceback_(self) -> list[str]:
         """Return what IPython prints instead of a traceback."""
         return [f"✘ {self}"]
+
+
+def need(module: str, extra: str, package: str | None = None) -> Any:
+    """Import what not every lesson needs, or say how to install it.
+
+    Parameters
+    ----------
+    module : str
+        Its name; with a dot in front, one of ``package``.
+    extra : str
+        The optional dependencies of tlhelpers, in pyproject.toml, that bring it.
+    package : str or None
+        Where a name with a dot starts.
+
+    Returns
+    -------
+    module
+
+    Raises
+    ------
+    CourseError
+        If it, or something that it imports, is not installed.
+    """
+    try:
+        return import_module(module, package)
+    except ModuleNotFoundError as e:
+        raise CourseError(f"{e}.", f'Run `pip install "tlhelpers[{extra}]"`.') from None

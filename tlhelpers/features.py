@@ -218,8 +218,7 @@ def stack_pictures(x: Any) -> np.ndarray:
         If the pictures differ in size, or there is none.
     """
     if isinstance(x, (list, tuple)):
-        shapes = sorted({np.shape(p) for p in x})
-        if len(shapes) > 1:
+        if len(shapes := sorted({np.shape(p) for p in x})) > 1:
             problem = f"The pictures differ in size: {', '.join(map(str, shapes[:4]))}."
             raise CourseError(problem, "Read them with `task.train.tensors(size)`.")
         x = [np.asarray(p) for p in x]

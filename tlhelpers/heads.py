@@ -198,8 +198,7 @@ class BayesianLogistic(_Head):
 
     def _held_out(self, x: np.ndarray, y: np.ndarray, variance: float) -> float:
         """Return the temperature under which held-out examples are likeliest."""
-        smallest = np.bincount(y).min()
-        if smallest < 3:
+        if (smallest := np.bincount(y).min()) < 3:
             return 1.0
         loss = dict.fromkeys(TEMPERATURES, 0.0)
         folds = StratifiedKFold(min(5, smallest), shuffle=True, random_state=self.seed_)

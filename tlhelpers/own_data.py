@@ -235,8 +235,7 @@ def _rows(content: str, separator: str) -> list[str]:
     """Return the rows; of each cell between quotation marks one mark is left."""
     cell = rf'"[^"]*(?:""[^"]*)*"(?= *(?:[{separator}\n]|\Z))'
     plain = re.sub(rf"(\A|[{separator}\n]){cell}", r'\1"', content)
-    blank = " \t".replace(separator, "")
-    return [row for row in plain.split("\n") if row.strip(blank)]
+    return [row for row in plain.split("\n") if row.strip(" \t".replace(separator, ""))]
 
 
 def _make(

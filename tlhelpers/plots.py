@@ -89,8 +89,7 @@ def _style(k: int) -> dict[str, str]:
 
 
 def _inset(ax: Axes, box: tuple[float, ...], image: Any) -> Axes:
-    pixels = np.asarray(image)
-    cell = ax.inset_axes(box)
+    cell, pixels = ax.inset_axes(box), np.asarray(image)
     cell.imshow(np.moveaxis(pixels, 0, -1) if len(pixels) == 3 else pixels)  # (h, w, 3)
     cell.axis("off")
     return cell

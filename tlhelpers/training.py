@@ -238,9 +238,8 @@ def evaluate(model: nn.Module, data: tuple[Tensor, Tensor], **options: Any) -> f
     **options
         ``transform``, ``batch_size``, ``precision``: see :func:`predict_logits`.
     """
-    x, y = data
-    guess = predict_proba(model, x, **options).argmax(axis=1)
-    return float((guess == y.cpu().numpy()).mean())
+    guess = predict_proba(model, data[0], **options).argmax(axis=1)
+    return float((guess == data[1].cpu().numpy()).mean())
 
 
 def augment(x: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tlhelpers import project
 from tlhelpers.course import cli, doctor
 from tlhelpers.course.run import literal
 from tlhelpers.errors import CourseError
@@ -101,14 +102,57 @@ def test_download_without_network_says_what_to_do(tmp_path, monkeypatch, capsys)
 )
 def test_serve_asks_for_the_folder_that_was_typed(options, asked, monkeypatch):
     served = []
-    monkeypatch.setattr(page, "serve", lambda *args, **kw: served.append((*args, kw)))
+    monkeypatch.setattr(page, "serve", lambda **given: served.append(given))
     assert cli.main(["serve", "mine", *options]) == 0
-    assert served == [(Path("mine"), asked)]
+    assert served == [{"folder": Path("mine"), **asked}]
 
 
 def test_serve_of_a_folder_without_project_says_what_to_do(tmp_path, capsys):
     assert cli.main(["serve", str(tmp_path), "--no-browser"]) == 2
     assert "holds no project" in capsys.readouterr().err
+
+
+def lacking(monkeypatch, package, room):
+    """Make a room of tlhelpers look not yet loaded, and a package missing."""
+    monkeypatch.delitem(sys.modules, f"tlhelpers.{room}", raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+
+
+@pytest.mark.parametrize(
+    ("command", "package", "room", "extra"),
+    [
+        (["run", "00"], "papermill", "course.run", "run"),
+        (["study", "00"], "papermill", "course.run", "run"),
+        (["publish"], "nbformat", "course.publish", "run"),
+        (["badges", "some/where"], "nbformat", "course.publish", "run"),
+        (["serve", "mine"], "starlette", "project.page", "serve"),
+        (["serve", "mine"], "uvicorn", "project.page", "serve"),
+    ],
+)
+def test_command_without_its_packages_says_what_to_install(
+    command, package, room, extra, monkeypatch, capsys
+):
+    lacking(monkeypatch, package, room)
+    monkeypatch.delitem(sys.modules, "tlhelpers.course.study", raising=False)
+    assert cli.main(command) == 2
+    error = capsys.readouterr().err
+    assert package in error and f'pip install "tlhelpers[{extra}]"' in error
+
+
+def test_page_without_its_packages_says_what_to_install(monkeypatch):
+    lacking(monkeypatch, "starlette", "project.page")
+    with pytest.raises(CourseError, match="starlette") as caught:
+        _ = project.explore_project
+    assert 'pip install "tlhelpers[serve]"' in caught.value.next_step
+
+
+def test_doctor_misses_no_extra_but_names_one_that_is_too_old(monkeypatch, capsys):
+    asked = ['no-such-thing >= 1 ; extra == "lab"', 'pytest >= 99 ; extra == "test"']
+    monkeypatch.setattr(doctor, "requires", lambda _: asked)
+    assert cli.main(["doctor"]) == 1
+    out = capsys.readouterr().out
+    assert "no-such-thing" not in out
+    assert '`pip install -c constraints.txt "pytest>=99"`' in out
 
 
 def test_module_runs_as_a_command():

@@ -8,11 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import datasets
-from ..errors import CourseError
+from ..errors import CourseError, need
 from .doctor import OK, check_machine
-from .publish import publish, set_repository, write_pages
-from .run import literal, run_course
-from .study import run_study
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--seed", type=int, default=0)
     run.add_argument("-p", nargs=2, action="append", metavar=("NAME", "VALUE"))
     run.add_argument("--out", type=Path, default=Path("build/course"))
-    study = add("study", run_study, "run one notebook with many seeds: data/studies/")
+    study = add("study", _study, "run one notebook with many seeds: data/studies/")
     study.add_argument("number", metavar="NN")
     study.add_argument("--seeds", type=int, default=10)
     study.add_argument("--out", type=Path, default=Path("build/study"))
@@ -74,17 +71,29 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("folder", type=Path, help="what project.save(folder) wrote")
     serving.add_argument("--port", type=int, default=0, help="0, the default: any")
     serving.add_argument("--no-browser", action="store_false", dest="open_browser")
-    keep = add("publish", publish, "write measured figures into notebooks, README")
+    keep = add("publish", _publish, "write measured figures into notebooks, README")
     keep.add_argument("folder", nargs="?", type=Path, default=Path("build/course"))
-    badges = add("badges", set_repository, "point badges and links at a repository")
+    badges = add("badges", _badges, "point badges and links at a repository")
     badges.add_argument("repository", metavar="OWNER/NAME")
     return parser
 
 
+def _later(room: str, name: str, extra: str = "run") -> Callable[..., Any]:
+    """Import the room of a command when it is called: few need every package."""
+    return lambda **given: getattr(need(room, extra, __package__), name)(**given)
+
+
+_study = _later(".study", "run_study")
+_serve = _later("..project.page", "serve", "serve")
+_publish = _later(".publish", "publish")
+_badges = _later(".publish", "set_repository")
+
+
 def _run(numbers: list[str], p: list[list[str]] | None, out: Path, **more: Any) -> int:
-    parameters = {name: literal(name, value) for name, value in p or []}
-    results = run_course(numbers, out=out, parameters=parameters, **more)
-    write_pages(out, results)
+    run, publish = (need(f".{m}", "run", __package__) for m in ("run", "publish"))
+    parameters = {name: run.literal(name, value) for name, value in p or []}
+    results = run.run_course(numbers, out=out, parameters=parameters, **more)
+    publish.write_pages(out, results)
     status = [entry["status"] for entry in results["notebooks"]]
     minutes = sum(entry["seconds"] for entry in results["notebooks"]) / 60
     passed = f"{status.count('passed')} of {len(status)} notebooks passed"
@@ -101,9 +110,3 @@ def _download() -> None:
         task = load("full")
         counts = f"{len(task.train)} + {len(task.valid)} + {len(task.test)} pictures"
         print(f"{OK} {task.card['title']}: {counts}")
-
-
-def _serve(folder: Path, **options: Any) -> None:
-    from ..project.page import serve
-
-    serve(folder, **options)

@@ -1,6 +1,6 @@
 """The product of notebook 10: plan, build, keep, page."""
 
-from importlib import import_module
+from ..errors import need
 
 _ROOMS = {
     "plan": "choose_plan count_classes decision_table drop_leaks inspect_data "
@@ -14,4 +14,4 @@ __all__ = " ".join(_ROOMS.values()).split()
 
 def __getattr__(name: str) -> object:
     room = next((r for r, names in _ROOMS.items() if name in names.split()), "keep")
-    return getattr(import_module(f".{room}", __name__), name)
+    return getattr(need(f".{room}", "serve", __name__), name)

@@ -19,10 +19,9 @@ import torch
 from IPython.display import HTML, display
 from ipywidgets import FileUpload, Textarea, interactive
 from starlette import applications, exceptions, requests, responses, routing
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.middleware import Middleware, trustedhost
 
-from ..errors import CourseError
+from ..errors import CourseError, need
 from ..tasks import read_image
 from .keep import WORDS, Project, load_project
 
@@ -123,7 +122,7 @@ def application(project: Project) -> applications.Starlette:
     errors = (exceptions.HTTPException, requests.ClientDisconnect, Exception)
     return applications.Starlette(
         routes=[routing.Route("/", visit, methods=["GET", "POST"])],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)],
+        middleware=[Middleware(trustedhost.TrustedHostMiddleware, allowed_hosts=HOSTS)],
         exception_handlers=dict.fromkeys(errors, refuse),
     )
 
@@ -159,11 +158,10 @@ def serve(folder: str | Path, *, port: int = 0, open_browser: bool = False) -> N
     Raises
     ------
     CourseError
-        If the folder holds no project, the port is taken, or this is called in a
-        notebook, which has a server already.
+        If the folder holds no project, the port is taken, uvicorn is not installed, or
+        this is called in a notebook, which has a server already.
     """
-    import uvicorn
-
+    uvicorn = need("uvicorn", "serve")
     with suppress(RuntimeError):
         asyncio.get_running_loop()
         raise CourseError("A notebook serves no page.", "Use project.explore_project.")
