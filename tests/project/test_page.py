@@ -441,6 +441,14 @@ def test_widget_says_what_the_page_says(displayed):
     assert np.array_equal(np.asarray(project.asked[0]), np.asarray(mine))
 
 
+def test_widget_reads_an_upload_as_ipywidgets_7_hands_it_over(displayed):
+    project = stand_in("images", [0.04, 0.96], ("cat", "dog"))
+    mine = draw("disc", 1, 600)
+    explore_project(project).f({"mine.png": {"content": as_bytes(mine)}})
+    assert "<h2>dog, 96 %</h2>" in displayed[0]
+    assert np.array_equal(np.asarray(project.asked[0]), np.asarray(mine))
+
+
 def test_widget_of_texts_reads_a_saved_project(displayed, tmp_path):
     project = text_project()
     widget = explore_project(project.save(tmp_path / "project"))

@@ -206,7 +206,9 @@ def explore_project(project: Project | str | Path) -> Any:
 
     def reply(given: Any) -> None:
         """Take the text, or the files of the upload button."""
-        file = given if isinstance(given, str) else io.BytesIO(given[0]["content"])
+        # ipywidgets 8 gives a tuple of files, ipywidgets 7 a dict of them by name.
+        files = given.values() if isinstance(given, dict) else given
+        file = files if isinstance(files, str) else io.BytesIO([*files][0]["content"])
         found = read(made, file)
         p = made.probabilities(found["x"])[0]
         display(HTML(render("answer.html", made, p=p, **found)))
