@@ -48,7 +48,7 @@ clean:
 
 # The stamps make a second run install nothing, so it needs no network.
 $(SETUP): pyproject.toml constraints.txt | $(BIN)
-	$(PIP) -e .
+	$(PIP) -e ".[lab,run,serve,export]"
 	@echo installed > $@
 
 $(TESTS): $(SETUP)
