@@ -30,7 +30,7 @@ def exercise_3(answer: Any) -> None:
     assert not isinstance(answer, str) and len(answer) == 3 and set(answer) <= words, (
         'Answer with a list of three words, each "pre-trained" or "develop".'
     )
-    assert answer[0] == "pre-trained", "(a) ImageNet is full of plants and mushrooms."
+    assert answer[0] == "pre-trained", "(a) ImageNet has several kinds of mushroom."
     assert answer[1] == "develop", (
         "(b) No published model has heard a sonar, but a million recordings make a "
         "source task."
