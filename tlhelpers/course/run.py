@@ -19,6 +19,7 @@ import joblib
 import papermill
 import psutil
 import torch
+from nbclient.exceptions import DeadKernelError
 
 from ..errors import CourseError
 from ..machine import data_folder
@@ -220,7 +221,7 @@ def _execute(path: Path, target: Path, job: Parameters, text: str) -> tuple[str,
         return "failed", f"{'' if own else where}{failure.evalue}"
     except KeyboardInterrupt:
         return "interrupted", "stopped with Ctrl-C"
-    except RuntimeError as failure:  # nbclient's DeadKernelError
+    except DeadKernelError as failure:
         return "failed", f"{failure}: often for want of memory. Close other programs."
     return "passed", ""
 
