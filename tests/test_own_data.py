@@ -426,7 +426,7 @@ def test_words_for_no_label_are_no_class(write, mark):
     task = tl.from_csv(write(table() + f"who knows,{mark}\nnobody,{mark}\n"))
     assert task.class_names == ("ham", "spam")
     assert task.unlabelled.texts == ("who knows", "nobody")
-    assert "took the labels -1, nan and the like of 2 for none" in str(task)
+    assert "read -1, nan and the like as no label in 2 rows" in str(task)
 
 
 def test_minus_one_is_a_class_where_only_one_other_is_left(write):
@@ -518,7 +518,7 @@ def test_other_files_are_passed_over_and_counted(tiny_images):
     task = tl.from_folder(tiny_images)
     assert sum(map(len, splits_of(task).values())) == 30
     assert "passed over 1 files" in str(task)
-    assert "left out 2 hidden files" in str(task)
+    assert "left out 2 files, hidden" in str(task)
 
 
 def test_broken_picture_is_skipped_named_and_counted(tiny_images):
@@ -551,7 +551,7 @@ def test_what_programs_add_is_no_class_and_no_picture(tiny_images):
     task = tl.from_folder(tiny_images)
     assert task.class_names == ("disc", "square")
     assert sum(map(len, splits_of(task).values())) == 31
-    assert "left out 12 hidden files, or set aside (_)" in str(task)
+    assert "left out 12 files, hidden or set aside (_)" in str(task)
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
@@ -718,7 +718,7 @@ def test_folders_of_the_parts_have_many_names(tmp_path):
     task = tl.from_folder(tmp_path)
     assert [len(s) for s in (task.train, task.valid, task.test)] == [16, 6, 10]
     assert task.class_names == ("disc", "square")
-    assert task.card["remarks"] == ["left out 1 hidden files, or set aside (_)"]
+    assert task.card["remarks"] == ["left out 1 files, hidden or set aside (_)"]
 
 
 def test_a_class_may_be_called_test(tmp_path):

@@ -99,7 +99,7 @@ def _list_pictures(root: Path, limit: int, seed: int, notes: list[str]) -> pd.Da
         raise CourseError(f"There is no folder {root}{what}.", "Check the path.")
     every = [f.relative_to(root) for f in sorted(root.glob("*/**/*")) if f.is_file()]
     files = [f for f in every if not ADDED.search(f.as_posix())]
-    _note(notes, len(every) - len(files), "left out {} hidden files, or set aside (_)")
+    _note(notes, len(every) - len(files), "left out {} files, hidden or set aside (_)")
     pictures = [f for f in files if f.suffix.lower() in PICTURES]
     _note(notes, len(files) - len(pictures), "passed over {} files, no pictures")
     deep = 1 + all(f.parts[0].lower() in tasks.PART_NAMES for f in pictures)
@@ -177,7 +177,7 @@ def from_csv(
     _note(notes, (table["key"] == "").sum(), "left out {} rows without text")
     none = table["class"].str.fullmatch(NO_LABEL)
     if len(set(table["class"][~none]) - {""}) > 1:  # or else they are classes
-        _note(notes, none.sum(), "took the labels -1, nan and the like of {} for none")
+        _note(notes, none.sum(), "read -1, nan and the like as no label in {} rows")
         table["class"] = table["class"].mask(none, "")
     return _make(tasks.TextTask, file, table, notes, seed=seed, valid=valid, test=test)
 
