@@ -47,15 +47,28 @@ def optimiser(network, *, late=1e-5, early=None):
     return torch.optim.Adam(groups)
 
 
-def widened(layer, *, copy=True, depth=0.0):
-    """Answer 03.3 the right way, or without copying, or with a loud fourth channel."""
-    new = torch.nn.Conv2d(4, 4, 3, padding=1)
+def grey_only(layer, *, join=torch.sum, bias=1.0):
+    """Answer 03.2 the right way, or by averaging, or without the bias."""
+    new = torch.nn.Conv2d(1, 4, 3, padding=1)
     with torch.no_grad():
-        if copy:
-            new.weight[:, :3] = layer.weight
-            new.bias.copy_(layer.bias)
-        new.weight[:, 3] = depth
+        new.weight.copy_(join(layer.weight, dim=1, keepdim=True))
+        new.bias.copy_(bias * layer.bias)
     return new
+
+
+def green_only(layer):
+    return grey_only(layer, join=lambda w, **_: w[:, 1:2])
+
+
+def grey_in_place(layer):
+    """Answer 03.2 by changing the layer itself."""
+    layer.weight = torch.nn.Parameter(layer.weight.sum(1, keepdim=True))
+    layer.in_channels = 1
+    return layer
+
+
+def three_times_mean(layer):
+    return grey_only(layer, join=lambda w, **kw: 3 * w.mean(**kw))
 
 
 def abstained(p, doubtful):
@@ -159,8 +172,8 @@ SOLUTIONS = {
     "02.2": lambda network: tl.freeze(network, but="head"),
     "02.3": lambda network: optimiser(network),
     "03.1": ["layer2", "layer3", "layer4", "fc"],
-    "03.2": lambda features: features[:, ::-1],
-    "03.3": lambda layer: widened(layer),
+    "03.2": lambda layer: grey_only(layer),
+    "03.3": [0.372, 0.223],
     "04.1": 112,
     "04.2": 0.1,
     "04.3": lambda p: abstained(p, entropy(p, axis=1) > np.median(entropy(p, axis=1))),
@@ -227,12 +240,17 @@ MISTAKES = [
     ("03.1", ["conv1", "bn1", "layer1"], "kept"),
     ("03.1", ["layer2", "layer3", "layer4"], "head"),
     ("03.1", "fc", "list"),
-    ("03.2", lambda features: features * 2, "still alike"),
-    ("03.2", lambda features: features[::-1, ::-1], "rows"),
-    ("03.2", lambda features: features[:, :3], "same shape"),
-    ("03.3", lambda layer: widened(layer, copy=False), "copy the weights"),
-    ("03.3", lambda layer: widened(layer, depth=0.1), "at zero"),
-    ("03.3", lambda layer: layer, "four input channels"),
+    ("03.1", ["layer3", "layer4", "fc"], "with bn1"),
+    ("03.2", lambda layer: grey_only(layer, join=torch.mean), "do not average"),
+    ("03.2", lambda layer: green_only(layer), "add up"),
+    ("03.2", lambda layer: grey_only(layer, bias=0.0), "added once"),
+    ("03.2", lambda layer: grey_only(layer, bias=3.0), "added once"),
+    ("03.2", lambda layer: layer, "one input channel"),
+    ("03.3", [1.0, 1.0], "only a network to itself"),
+    ("03.3", [0.223, 0.372], "comes first"),
+    ("03.3", [37.2, 22.3], "only a network to itself"),
+    ("03.3", [0.372, 0.446, 0.576, 0.342, 0.223], "Two numbers"),
+    ("03.3", 0.372, "two numbers"),
     ("04.1", 112 * 8 * 8, "averages"),
     ("04.1", 64, "places"),
     ("04.1", 32, "batch"),
@@ -347,6 +365,12 @@ MISTAKES = [
 
 # other right answers, which a check must not take for mistakes
 RIGHT = [
+    ("03.1", ("fc", "layer4", "layer3", "layer2")),
+    ("03.1", {"layer2", "layer3", "layer4", "fc"}),
+    ("03.2", lambda layer: grey_in_place(layer)),
+    ("03.2", lambda layer: three_times_mean(layer)),
+    ("03.3", np.array([0.459, 0.214])),
+    ("03.3", (np.float32(0.9), np.float32(0.3))),
     ("01.2", lambda x: (x.double() - 127.5) / 127.5),
     ("01.2", lambda x: 2 * (x / 255) - 1),
     ("01.3", lambda: plain_groups()),

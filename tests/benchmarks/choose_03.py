@@ -1,0 +1,148 @@
+"""Choose the rates of notebook 03 on valid; write data/studies/choices_03.csv.
+
+    python tests/benchmarks/choose_03.py
+
+Runs the notebook's own cells with valid in the place of test, on draws of its own. Each
+way tries three rates.
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import nbformat
+import numpy as np
+
+import tlhelpers as tl
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOK = ROOT / "notebooks" / "03_what_transfers.ipynb"
+OUT = ROOT / "data" / "studies" / "choices_03.csv"
+DRAWS = range(100, 103)
+RATES = (1e-3, 3e-3, 1e-2)
+FROZEN = (3e-3, 1e-2, 3e-2)  # only the head and what stands behind the frozen part
+
+Row = tuple[str, float, int, int, float]
+
+
+def rates(arm: str) -> tuple[float, ...]:
+    """Return what a way tries, in the order of the rounds."""
+    return FROZEN if arm.startswith("frozen") else RATES
+
+
+def row(arm: str, lr: float, epochs: int, scores: list[float]) -> Row:
+    """Sum up the draws."""
+    return arm, lr, epochs, len(scores), round(float(np.mean(scores)), 4)
+
+
+class Lesson:
+    """The cells of the notebook, run one by one with rates of our choice."""
+
+    def __init__(self) -> None:
+        self.cells = {c.id: c.source for c in nbformat.read(NOTEBOOK, 4).cells}
+        self.space = {"tl": tl, "run": tl.start("mini", notebook="03")}
+        for cell in ("nb03-02", "nb03-07", "nb03-15", "nb03-measure", "nb03-21"):
+            self.run(cell)
+        task, size = self.space["task"], self.space["size"]
+        self.space["test_x"], self.space["test_y"] = task.valid.tensors(size)
+        self.space["seeds"] = DRAWS
+
+    def run(self, cell: str, pick: Callable[[str], float] | None = None) -> None:
+        """Run a cell; ``pick`` takes a way and gives its rate."""
+        tree = ast.parse(self.cells[cell])
+        for node in ast.walk(tree):
+            values = node.values if isinstance(node, ast.Dict) else []
+            if pick and all(isinstance(getattr(v, "value", 0), float) for v in values):
+                for key, value in zip(getattr(node, "keys", []), values):
+                    value.value = pick(key.value)
+        exec(compile(tree, cell, "exec"), self.space)
+        plt.close("all")
+
+    def rounds(self, cell: str, read: Callable[[], dict]) -> Iterator[Row]:
+        """Run a cell once for each rate; yield a row for each way that tries it."""
+        for i in range(3):
+            self.run(cell, lambda arm, i=i: rates(arm)[i])
+            for (arm, epochs), scores in read().items():
+                yield row(arm, rates(arm)[i], epochs, scores)
+
+
+def still_batch_norm(lesson: Lesson, kept: int) -> Iterator[Row]:
+    """Tune with the batch-norm of the kept stages standing still."""
+    s = lesson.space
+    for lr in RATES:
+        scores = []
+        for draw in DRAWS:
+            model = s["start_from"](kept, draw)
+            for layer in sum(s["groups"][:kept], []):
+                tl.freeze_batch_norm(model.get_submodule(layer))
+            rows = s["task"].rows(s["n"], draw)
+            s["train"](model, s["x"], rows, draw, epochs=20, lr=lr)
+            scores.append(s["score"](model))
+        yield row(f"tuned, {kept} stages, still", lr, 20, scores)
+
+
+def four_times_as_long(lesson: Lesson) -> Row:
+    """Train from scratch for 192 epochs: does the random start catch up then?"""
+    s, lr = lesson.space, lesson.space["rate"]["from scratch, 48 epochs"]
+    scores = []
+    for draw in DRAWS:
+        rows, model = s["task"].rows(2 * s["n"], draw), s["start_from"](0, draw)
+        s["train"](model, s["x"], rows, draw, epochs=192, lr=lr)
+        scores.append(s["score"](model))
+    return row("from scratch, 192 epochs", lr, 192, scores)
+
+
+def search(lesson: Lesson) -> Iterator[Row]:
+    """Yield a row for each way and rate."""
+    read = lambda name: lesson.space[name].items()  # noqa: E731
+    yield from lesson.rounds(
+        "nb03-23",
+        lambda: {
+            (f"{way}, {k} stages", 20): scores
+            for way, curve in read("curves")
+            for k, scores in curve.items()
+        },
+    )
+    for kept in (3, 5):
+        yield from still_batch_norm(lesson, kept)
+    yield from lesson.rounds(
+        "nb03-27",
+        lambda: {
+            (f"{way}, {epochs} epochs", epochs): scores
+            for way, curve in read("longer")
+            for epochs, scores in curve.items()
+        },
+    )
+    lesson.run("nb03-27")  # the old networks, at the chosen rates
+    yield four_times_as_long(lesson)
+    lesson.run("nb03-29")
+    yield from lesson.rounds(
+        "nb03-31",
+        lambda: {(arm, 20): s for arm, s in read("arms") if "as it is" not in arm},
+    )
+
+
+def main() -> None:
+    """Search, mark the best rate of each way of the notebook, write the table."""
+    plt.switch_backend("agg")
+    lesson, found = Lesson(), []
+    for line in search(lesson):
+        print(*line, flush=True)
+        found.append(line)
+    best = {}
+    for line in sorted(found, key=lambda line: -line[4]):
+        best.setdefault(line[0], line)
+    with OUT.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["arm", "lr", "epochs", "draws", "valid", "chosen"])
+        for line in found:
+            used = line[0] in lesson.space["rate"] and line == best[line[0]]
+            table.writerow([*line, "yes" if used else ""])
+
+
+if __name__ == "__main__":
+    main()
