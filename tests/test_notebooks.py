@@ -269,15 +269,27 @@ SABOTAGE = [
     ),
     (
         "03",
-        "unit by unit a network looks unlike itself; CKA sees that it is the same",
-        "np.random.default_rng(SEED).permutation(features.shape[1])",
-        "np.arange(features.shape[1])",
+        "late, trained units tell untaught classes apart better than the controls",
+        '"late": (source, "layer4")',
+        '"late": (untrained, "layer4")',
     ),
     (
         "03",
-        "one unit of the last stage tells a class it was never taught from the rest",
-        "source = tl.load_source(name)",
-        "source = tl.load_source(name, pretrained=False)",
+        "all stages kept beat training from scratch by five points or more",
+        "tl.load_source(small.name).model",
+        "tl.load_source(small.name, pretrained=False, seed=seed).model",
+    ),
+    (
+        "03",
+        "the warm start is ahead with a quarter of the steps",
+        '(("warm start", 5), ("from scratch", 0))',
+        '(("warm start", 0), ("from scratch", 0))',
+    ),
+    (
+        "03",
+        "with a new camera the last layers are worth keeping",
+        '"first layer anew": groups[0]}',
+        '"first layer anew": None}',
     ),
     (
         "04",

@@ -141,7 +141,7 @@ def main() -> None:
         table.writerow(["arm", "lr", "epochs", "draws", "valid", "chosen"])
         for line in found:
             used = line[0] in lesson.space["rate"] and line == best[line[0]]
-            table.writerow([*line, "yes" if used else ""])
+            table.writerow([*line, int(used)])
 
 
 if __name__ == "__main__":
