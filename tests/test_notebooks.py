@@ -287,9 +287,9 @@ SABOTAGE = [
     ),
     (
         "03",
-        "with a new camera the last layers are worth keeping",
-        '"first layer anew": groups[0]}',
-        '"first layer anew": None}',
+        "a first layer that keeps the known channels beats one that starts anew",
+        "random.get(arm, [])",
+        "random.get(arm, None)",
     ),
     (
         "04",

@@ -85,17 +85,6 @@ def still_batch_norm(lesson: Lesson, kept: int) -> Iterator[Row]:
         yield row(f"tuned, {kept} stages, still", lr, 20, scores)
 
 
-def four_times_as_long(lesson: Lesson) -> Row:
-    """Train from scratch for 192 epochs: does the random start catch up then?"""
-    s, lr = lesson.space, lesson.space["rate"]["from scratch, 48 epochs"]
-    scores = []
-    for draw in DRAWS:
-        rows, model = s["task"].rows(2 * s["n"], draw), s["start_from"](0, draw)
-        s["train"](model, s["x"], rows, draw, epochs=192, lr=lr)
-        scores.append(s["score"](model))
-    return row("from scratch, 192 epochs", lr, 192, scores)
-
-
 def search(lesson: Lesson) -> Iterator[Row]:
     """Yield a row for each way and rate."""
     read = lambda name: lesson.space[name].items()  # noqa: E731
@@ -118,7 +107,6 @@ def search(lesson: Lesson) -> Iterator[Row]:
         },
     )
     lesson.run("nb03-27")  # the old networks, at the chosen rates
-    yield four_times_as_long(lesson)
     lesson.run("nb03-29")
     yield from lesson.rounds(
         "nb03-31",
