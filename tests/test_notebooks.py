@@ -269,7 +269,7 @@ SABOTAGE = [
     ),
     (
         "03",
-        "late, trained units tell untaught classes apart better than the controls",
+        "late, trained units tell untaught classes apart best",
         '"late": (source, "layer4")',
         '"late": (untrained, "layer4")',
     ),
