@@ -281,7 +281,7 @@ SABOTAGE = [
     ),
     (
         "03",
-        "with a quarter of the steps the warm start lacks three points at most",
+        "with a quarter of the steps the warm start lacks five points at most",
         '(("warm start", 5), ("from scratch", 0))',
         '(("warm start", 0), ("from scratch", 0))',
     ),
