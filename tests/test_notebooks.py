@@ -54,10 +54,10 @@ def python(cell) -> ast.Module:
 @each
 def test_has_the_gates_of_a_notebook(path):
     all_cells, code = cells(path), cells(path, "code")
-    assert 25 <= len(all_cells) <= 50
-    assert 12 <= len(code) <= 25
+    assert 25 <= len(all_cells) <= 60
+    assert 12 <= len(code) <= 30
     words = sum(len(c.source.split()) for c in cells(path, "markdown"))
-    assert 800 <= words <= 1800
+    assert 900 <= words <= 2400
     pairs = list(zip(all_cells, all_cells[1:]))
     led = [a.cell_type == "markdown" for a, b in pairs if b.cell_type == "code"]
     assert sum(led) / len(code) >= 0.85
@@ -342,27 +342,21 @@ SABOTAGE = [
     ),
     (
         "09",
-        "one reference picture gives every mistake away",
+        "negative transfer: a source trained too hot does harm, even when tuned",
+        '("heated", 0.1)',
+        '("heated", 3e-3)',
+    ),
+    (
+        "09",
+        "k-NN orders the sources for tuning better than chance would",
+        "tl.rank_agreement(v,",
+        "tl.rank_agreement(-v,",
+    ),
+    (
+        "09",
+        "one reference picture tells every mistake from harmless changes",
         '"BGR": (source, z.flip(1))',
         '"BGR": (source, z)',
-    ),
-    (
-        "09",
-        "a frozen body keeps the bias of its source, though the target has none",
-        '("biased", y[::2] % 2)',
-        '("biased", coin(len(y[::2])))',
-    ),
-    (
-        "09",
-        "most scores order the frozen bodies better than chance would",
-        "tl.rank_agreement(v[:",
-        "tl.rank_agreement(-v[:",
-    ),
-    (
-        "09",
-        "a score's first choice can cost ten points; its first three hold a good one",
-        "np.argsort(-v)",
-        "np.argsort(v)",
     ),
     (
         "10",

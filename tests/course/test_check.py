@@ -115,15 +115,9 @@ def softened(one, other, temperature):
     return (p * (p / q).log()).sum(1).mean()
 
 
-def translated(p, y, *, by="source", over=np.mean):
-    """Answer 09.2 the right way, or with another table or another end."""
-    joint = np.stack([p[y == c].sum(0) for c in np.unique(y)])
-    given = joint / joint.sum({"source": 0, "target": 1}[by], keepdims=True)
-    return over(np.log(np.maximum((p @ given.T)[range(len(y)), y], 1e-30)))
-
-
-def likeliest(p, y):
-    return translated(np.eye(p.shape[1])[p.argmax(1)], y)
+def other_features(now, kept, limit=0.95):
+    """Answer 09.2 the right way, or with another limit."""
+    return not np.corrcoef(now, kept)[0, 1] > limit
 
 
 def twins(test, source, *, centre=True, mirror=True, limit=0.95):
@@ -190,7 +184,7 @@ SOLUTIONS = {
     "08.2": lambda s, t, T: softened(t, s, T) * T**2,
     "08.3": lambda models, limit: menu(models, limit),
     "09.1": ["B"],
-    "09.2": lambda p, y: translated(p, y),
+    "09.2": lambda now, kept: other_features(now, kept),
     "09.3": lambda test, source: twins(test, source),
     "10.1": WILSON.low,
     "10.2": lambda groups, seed: apart(groups, seed),
@@ -328,13 +322,15 @@ MISTAKES = [
     ),
     ("08.3", lambda models, limit: menu(models, limit) or "weak", "return None"),
     ("09.1", "B", "list of letters"),
-    ("09.1", ["A", "B"], "within the noise"),
+    ("09.1", ["A", "B"], "reaches zero"),
     ("09.1", ["B", "C"], "wide spread"),
-    ("09.1", [], "below -0.03"),
-    ("09.2", lambda p, y: -translated(p, y), "above 0"),
-    ("09.2", lambda p, y: translated(p, y, over=np.sum), "the sum"),
-    ("09.2", likeliest, "likeliest"),
-    ("09.2", lambda p, y: translated(p, y, by="target"), "joint table"),
+    ("09.1", [], "Pair the draws"),
+    ("09.2", lambda now, kept: True, "same features must pass"),
+    ("09.2", lambda now, kept: (now != kept).any(), "rounding noise"),
+    ("09.2", lambda now, kept: abs(now.sum() - kept.sum()) > 1, "one by one"),
+    ("09.2", lambda now, kept: other_features(now, kept, 0.5), "half wrong"),
+    ("09.2", lambda now, kept: np.corrcoef(now, kept)[0, 1] < 0.95, "nan"),
+    ("09.2", lambda now, kept: abs(now - kept).max() > 0.1, "nan"),
     ("09.3", lambda test, source: [2], "Exact copies"),
     ("09.3", lambda test, source: twins(test, source, centre=False), "nothing else"),
     ("09.3", lambda test, source: twins(test, source, mirror=False), "mirrored"),
@@ -373,6 +369,10 @@ RIGHT = [
     ("03.3", (np.float32(0.9), np.float32(0.3))),
     ("01.2", lambda x: (x.double() - 127.5) / 127.5),
     ("01.2", lambda x: 2 * (x / 255) - 1),
+    ("09.2", lambda now, kept: not np.allclose(now, kept, rtol=0.05)),
+    ("09.2", lambda now, kept: not abs(now - kept).mean() < 0.05 * kept.mean()),
+    ("09.1", ("B",)),
+    ("09.1", {"B"}),
     ("01.3", lambda: plain_groups()),
     ("04.3", lambda p: [*map(int, abstained(p, doubt(p) > np.median(doubt(p))))]),
     ("05.2", lambda t, v, w: weighted([x for x in t if x in v.index_to_key], v, w)),
@@ -397,7 +397,6 @@ SLY = [
     ("06.2", lambda s, n, lr: jump(s, n, lr), "way up"),
     ("07.3", lambda predict, text: by_itself(predict, text), "own score"),
     ("08.3", lambda models, limit: slowest(models, limit), "slowest"),
-    ("09.2", lambda p, y: translated(p, np.minimum(y, 1)), "three target classes"),
     ("10.2", lambda groups, seed: runs(groups, seed), "both sides"),
 ]
 

@@ -1,0 +1,69 @@
+"""Choose the learning rates of notebook 09's tuned networks, on valid.
+
+    python tests/benchmarks/choose_09.py
+
+Runs the notebook's cells as far as all sources are there, then tunes random weights
+and each trained source on every target, with three rates and the same draws. The rate
+with the highest mean accuracy on valid wins, one for random weights and one for all
+trained sources. The test set is not looked at. Writes ``data/studies/choices_09.csv``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+
+ROOT = Path(__file__).parents[2]
+DRAWS = range(100, 103)  # other draws of the labelled pictures than the lesson's
+RATES = (1e-3, 3e-3, 1e-2)
+
+
+def run_notebook(until: str) -> dict[str, Any]:
+    """Execute the code cells up to the one with these words; return their names."""
+    (path,) = (ROOT / "notebooks").glob("09_*.ipynb")
+    names: dict[str, Any] = {}
+    for cell in json.loads(path.read_text("utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code" and "%pip" not in source:
+            exec(source, names)
+            if until in source:
+                return names
+    raise LookupError(until)
+
+
+def main() -> None:
+    """Try all rates, print the table, write it."""
+    matplotlib.use("Agg")
+    nb = run_notebook("sources |= ")
+    tl, table = nb["tl"], []
+
+    def valid(source: Any, name: str, seed: int, lr: float) -> float:
+        (x, y, *_), rows = nb["pictures"][name, "small"], nb["draw"](name, seed)
+        new = nb["train"](source, x[rows], y[rows], seed=seed, lr=lr)
+        judged = nb["tasks"][name].valid.tensors(nb["pixels"][name, "small"])
+        return tl.evaluate(new.model, judged, transform=new.normalize)
+
+    trained = set(nb["sources"]) - {"EfficientNet", "random"}
+    for arm, names in (("random", {"random"}), ("trained", trained)):
+        for lr in RATES:
+            right = [
+                valid(nb["blank"](k) if s == "random" else nb["sources"][s], t, k, lr)
+                for s in sorted(names)
+                for t in nb["tasks"]
+                for k in DRAWS
+            ]
+            table.append([arm, lr, len(DRAWS), round(np.mean(right), 4)])
+            print(*table[-1], flush=True)
+    table = pd.DataFrame(table, columns="arm lr draws valid".split())
+    first = table.sort_values("valid", ascending=False).drop_duplicates("arm").index
+    table["chosen"] = table.index.isin(first).astype(int)
+    table.to_csv(ROOT / "data" / "studies" / "choices_09.csv", index=False)
+
+
+if __name__ == "__main__":
+    main()
