@@ -293,9 +293,16 @@ SABOTAGE = [
     ),
     (
         "04",
-        "a simple head on frozen features beats pixels by 15 points or more",
-        "heads[name].fit(x[rows].numpy(), y[rows])",
-        "heads[name].fit(x[rows].numpy(), y[rows].flip(0))",
+        "a simple head on frozen features beats a small network from scratch",
+        "head.fit(x[rows].numpy(), y[rows]).predict_proba(asked)",
+        "head.fit(x[rows].numpy(), y[rows].flip(0)).predict_proba(asked)",
+    ),
+    (
+        "04",
+        "the fine-tuned network's certainty is closer to the truth than the Bayesian "
+        "heads'",
+        "tl.FineTuned(source,",
+        "tl.FineTuned(random_body.source,",
     ),
     (
         "04",

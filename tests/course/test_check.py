@@ -15,6 +15,7 @@ import tlhelpers as tl
 from tlhelpers.course.check import exercises
 
 EXERCISES = exercises()
+GROUPS = np.repeat([[0.9, 0.1], [0.6, 0.4]], [30, 10], axis=0)
 WILSON = binomtest(57, 60).proportion_ci(method="wilson")
 
 
@@ -168,8 +169,8 @@ SOLUTIONS = {
     "03.1": ["layer2", "layer3", "layer4", "fc"],
     "03.2": lambda layer: grey_only(layer),
     "03.3": [0.372, 0.223],
-    "04.1": 112,
-    "04.2": 0.1,
+    "04.1": 0.125,
+    "04.2": ["accuracy"],
     "04.3": lambda p: abstained(p, entropy(p, axis=1) > np.median(entropy(p, axis=1))),
     "05.1": 0.96,
     "05.2": lambda t, v, w: weighted(t, v, w),
@@ -245,18 +246,20 @@ MISTAKES = [
     ("03.3", [37.2, 22.3], "only a network to itself"),
     ("03.3", [0.372, 0.446, 0.576, 0.342, 0.223], "Two numbers"),
     ("03.3", 0.372, "two numbers"),
-    ("04.1", 112 * 8 * 8, "averages"),
-    ("04.1", 64, "places"),
-    ("04.1", 32, "batch"),
-    ("04.2", 0.2, "first ten"),
-    ("04.2", 0.35, "wrong"),
+    ("04.1", 0.15, "Thirty weigh more"),
+    ("04.1", 0.025, "do not cancel"),
+    ("04.1", 0.2, "gap of the ten"),
+    ("04.1", 0.1, "gap of the thirty"),
+    ("04.1", 12.5, "between 0 and 1"),
+    ("04.2", ["accuracy", "ECE"], "see ECE"),
+    ("04.2", ["NLL", "Brier"], "argmax"),
+    ("04.2", "area", "Name some"),
+    ("04.2", ["accuracy", "Brier"], "another probability"),
     ("04.3", lambda p: p.argmax(axis=1), "No row"),
-    (
-        "04.3",
-        lambda p: abstained(p, entropy(p, axis=1) < np.median(entropy(p, axis=1))),
-        "half",
-    ),
+    ("04.3", lambda p: abstained(p, doubt(p) < np.median(doubt(p))), "turn it round"),
     ("04.3", lambda p: np.full(len(p), -1), "two certain"),
+    ("04.3", lambda p: abstained(p, doubt(p) > 0.5) * 1.0, "whole numbers"),
+    ("04.3", lambda p: entropy(p.mean(axis=0)), "for each row"),
     ("05.1", 24, "divide by lengths"),
     ("05.1", 0.48, "each of the two"),
     ("05.1", 0.5, "(5 · 5)"),
@@ -374,7 +377,15 @@ RIGHT = [
     ("09.1", ("B",)),
     ("09.1", {"B"}),
     ("01.3", lambda: plain_groups()),
+    ("04.1", np.float32(0.125)),
+    ("04.1", tl.ece(GROUPS, np.repeat([0, 1, 0, 1], [24, 6, 8, 2]))),
+    ("04.1", (30 * abs(0.9 - 24 / 30) + 10 * abs(0.6 - 8 / 10)) / 40),
+    ("04.2", "accuracy"),
+    ("04.2", {"Accuracy"}),
+    ("04.2", np.array(["accuracy"])),
     ("04.3", lambda p: [*map(int, abstained(p, doubt(p) > np.median(doubt(p))))]),
+    ("04.3", lambda p: abstained(p, doubt(p).argsort().argsort() >= len(p) / 2)),
+    ("04.3", lambda p: torch.where(bits(p) > bits(p).median(), -1, p_max(p))),
     ("05.2", lambda t, v, w: weighted([x for x in t if x in v.index_to_key], v, w)),
     ("06.2", lambda s, n, lr: np.float64(SOLUTIONS["06.2"](s, n, lr))),
     ("06.3", lambda rows, old, new: matched(rows, old, new).tolist()),
@@ -392,7 +403,13 @@ RIGHT = [
 SLY = [
     ("01.2", lambda x: 2 * (x.float() - x.min()) / (x.max() - x.min()) - 1, "smallest"),
     ("04.3", lambda p: [0, 1, -1, -1], "another order"),
+    ("04.3", lambda p: abstained(p, doubt(p) > 0.5), "Half of any rows"),
+    ("04.3", lambda p: abstained(p, doubt(p) > 0.5 * np.log(p.shape[1])), "Half of"),
+    ("04.3", lambda p: abstained(p, doubt(p) > doubt(p).mean()), "the median"),
+    ("04.3", lambda p: abstained(p, doubt(p).argsort().argsort() > 1), "Half of"),
     ("04.3", lambda p: abstained(p, p.max(1) < np.median(p.max(1))), "whole row"),
+    ("04.3", lambda p: abstained(p, margin(p) < np.median(margin(p))), "margin"),
+    ("04.3", lambda p: abstained(p, gini(p) > np.median(gini(p))), "sum of squares"),
     ("02.2", lambda network: without_momentum(network), "momentum"),
     ("06.2", lambda s, n, lr: jump(s, n, lr), "way up"),
     ("07.3", lambda predict, text: by_itself(predict, text), "own score"),
@@ -403,6 +420,24 @@ SLY = [
 
 def doubt(p):
     return entropy(p, axis=1)
+
+
+def bits(p):
+    """Compute the entropy with PyTorch, to base 2; its median is the lower of two."""
+    return -(torch.tensor(p) * torch.tensor(p).log2()).sum(dim=1)
+
+
+def p_max(p):
+    return torch.tensor(p).argmax(dim=1)
+
+
+def margin(p):
+    first, second = np.sort(p)[:, :-3:-1].T
+    return first - second
+
+
+def gini(p):
+    return 1 - (p**2).sum(axis=1)
 
 
 def plain_groups():
