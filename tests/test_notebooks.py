@@ -195,7 +195,8 @@ def unbroken(tmp_path_factory):
             patch.setenv(REPORT_VARIABLE, str(report))
             done = nbval([path])
         lines = [json.loads(line) for line in report.read_text("utf-8").splitlines()]
-        return done, {x["text"]: x["holds"] for x in lines if x["kind"] == "claim"}
+        stated = [x for x in lines if x["kind"] in ("claim", "demonstration")]
+        return done, {x["text"]: x["holds"] for x in stated}
 
     return run_once
 
@@ -233,9 +234,9 @@ def test_solutions_pass_every_check(path, tmp_path, monkeypatch):
 SABOTAGE = [
     (
         "00",
-        "the pre-trained model beats training from scratch by 15 points or more",
-        "fit(few_features, few_y)",
-        "fit(few_features, 1 - few_y)",
+        "pre-trained features beat those of the same network untrained by 15 points",
+        "fit(look(few_x), few_y)",
+        "fit(look(few_x), 1 - few_y)",
     ),
     (
         "01",
@@ -252,7 +253,7 @@ SABOTAGE = [
     (
         "02",
         "the transfer gain is ten points or more",
-        'pretrained=way == "frozen base"',
+        'pretrained=way != "from scratch"',
         "pretrained=False",
     ),
     (

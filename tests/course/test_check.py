@@ -37,15 +37,18 @@ def by_gradient_only(network):
     return network
 
 
-def optimiser(network, *, late=1e-5, early=None):
-    """Answer 02.3 the right way, or with other rates."""
-    rates = {"head": 1e-3, "late": late, "early": early}
-    groups = [
-        {"params": network.get_submodule(name).parameters(), "lr": rate}
-        for name, rate in rates.items()
-        if rate
-    ]
-    return torch.optim.Adam(groups)
+def drifted(*names, also=()):
+    """Answer 02.3: what moved when these convolutions of the base learnt."""
+    learnt = [f"base.{n}" for n in names] + ["head.1", "head.4", *also]
+    every = [f"base.{n}" for n in (0, 1, 4, 8, 11, 15, 16, 18, 22, 23, 25)]
+    return dict.fromkeys([*every, "head.1", "head.4"], 0.0) | dict.fromkeys(learnt, 0.1)
+
+
+def kept_asleep(network):
+    """Answer 02.2 without tl.freeze: batch-norm does not listen to train()."""
+    norm = by_gradient_only(network).norm.eval()
+    norm.train = lambda mode=True: norm
+    return network
 
 
 def grey_only(layer, *, join=torch.sum, bias=1.0):
@@ -165,7 +168,7 @@ SOLUTIONS = {
     "01.3": groups,
     "02.1": 512 * 7 * 7 * 256 + 256,
     "02.2": lambda network: tl.freeze(network, but="head"),
-    "02.3": lambda network: optimiser(network),
+    "02.3": drifted(15, 18, 22, 25),
     "03.1": ["layer2", "layer3", "layer4", "fc"],
     "03.2": lambda layer: grey_only(layer),
     "03.3": [0.372, 0.223],
@@ -223,15 +226,20 @@ MISTAKES = [
     ("01.3", 0.002, "list of groups"),
     ("02.1", 512 * 7 * 7 * 256, "bias"),
     ("02.1", 512 * 256 + 256, "every place"),
+    ("02.1", 512 * 256, "every place"),
     ("02.1", 0.5, "whole number"),
     ("02.2", by_gradient_only, "statistics move"),
     ("02.2", lambda network: tl.freeze(network), "head no longer learns"),
     ("02.2", lambda network: network, "besides the head"),
     ("02.2", lambda network: None, "return the network"),
-    ("02.3", lambda n: torch.optim.Adam(n.parameters(), lr=1e-3), "rate of the head"),
-    ("02.3", lambda n: optimiser(n, late=1e-4), "at 1e-5"),
-    ("02.3", lambda n: optimiser(n, early=1e-5), "early would learn"),
-    ("02.3", lambda n: n, "Return an optimiser"),
+    ("02.3", 0.7, "tl.drift gave"),
+    ("02.3", dict.fromkeys(drifted(), 0.0), "snapshot before"),
+    ("02.3", drifted(), "new optimiser"),
+    ("02.3", drifted(22, 25), "block before the last"),
+    ("02.3", drifted(15, 18), "last block stood still"),
+    ("02.3", drifted(15, 18, 22, 25, also=["base.16"]), "evaluation mode"),
+    ("02.3", drifted(0, 4, 8, 11, 15, 18, 22, 25), "nothing else"),
+    ("02.3", drifted(15, 18, 22, 25) | {"head.1": 0, "head.4": 0}, "head should go on"),
     ("03.1", ["conv1", "bn1", "layer1"], "kept"),
     ("03.1", ["layer2", "layer3", "layer4"], "head"),
     ("03.1", "fc", "list"),
@@ -370,6 +378,19 @@ RIGHT = [
     ("03.2", lambda layer: three_times_mean(layer)),
     ("03.3", np.array([0.459, 0.214])),
     ("03.3", (np.float32(0.9), np.float32(0.3))),
+    ("00.1", np.str_("classifier")),
+    ("00.2", 0.29),
+    ("00.2", np.float32(0.29)),
+    ("00.3", ("pre-trained", "develop", "pre-trained")),
+    ("02.1", 6_422_784),
+    ("02.1", np.int64(6_422_784)),
+    ("02.1", 6_422_784.0),
+    ("02.2", lambda n: tl.freeze(n, ["early", "norm", "late"])),
+    ("02.2", lambda n: tl.freeze(tl.freeze(n), but=["head"])),
+    ("02.2", kept_asleep),
+    ("02.3", {k: v for k, v in drifted(15, 18, 22, 25).items() if v}),
+    ("02.3", {k: np.float64(v) for k, v in drifted(15, 18, 22, 25).items()}),
+    ("02.3", {k: torch.tensor(v) for k, v in drifted(15, 18, 22, 25).items()}),
     ("01.2", lambda x: (x.double() - 127.5) / 127.5),
     ("01.2", lambda x: 2 * (x / 255) - 1),
     ("09.2", lambda now, kept: not np.allclose(now, kept, rtol=0.05)),

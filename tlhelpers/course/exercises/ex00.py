@@ -17,7 +17,7 @@ def exercise_2(answer: Any) -> None:
     """Answer with one number."""
     assert abs(answer) < 1, "Answer as a share: 10 points are 0.10."
     mistakes = {
-        0.41: "That is the gain over chance. The control is training from scratch.",
+        0.41: "That is the gain over chance. The control is the untrained network.",
         0.0: "Scores on training pictures prove a good memory. Use the test scores.",
     }
     unlike(answer, mistakes, tolerance=0.005)
@@ -32,7 +32,7 @@ def exercise_3(answer: Any) -> None:
     )
     assert answer[0] == "pre-trained", "(a) ImageNet has several kinds of mushroom."
     assert answer[1] == "develop", (
-        "(b) No published model has heard a sonar, but a million recordings make a "
-        "source task."
+        "(b) The task says that no model was published for sonar; but a million "
+        "recordings make a source task."
     )
     assert answer[2] == "pre-trained", "(c) Models of English are published."
