@@ -1,0 +1,70 @@
+"""Choose rate and steps of notebook 01's three trained networks, on valid.
+
+    python tests/benchmarks/choose_01.py
+
+Runs the notebook's cells as far as they define how to train, without the section on
+fastai, and tries six settings of each network on the same draws. The highest mean
+accuracy wins, of equals the one with fewer steps. The test set is not looked at. Writes
+``data/studies/choices_01.csv``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+
+ROOT = Path(__file__).parents[2]
+DRAWS = range(100, 103)  # other draws of the labelled pictures than the lesson's
+GRID = {
+    "fine-tuned": itertools.product((3e-4, 1e-3, 3e-3), (20, 40)),
+    "from scratch": itertools.product((1e-3, 3e-3, 1e-2), (40, 80)),
+    "from scratch, small": itertools.product((1e-3, 3e-3, 1e-2), (200, 400)),
+}
+
+
+def run_notebook() -> dict[str, Any]:
+    """Execute the cells that lead to ``train`` and return their names."""
+    (path,) = (ROOT / "notebooks").glob("01_*.ipynb")
+    names: dict[str, Any] = {}
+    for cell in json.loads(path.read_text("utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        skip = ("fastai", "learn.fit", "learn.unfreeze", "fixed", "dls", "FrozenBatchNorm", "tl.check")
+        if cell["cell_type"] != "code" or "%pip" in source:
+            continue
+        if any(word in source for word in skip):
+            continue
+        if "features = tl.extract_features" in source:
+            source = source.split("\n")[0]
+        exec(source, names)
+        if "def train(" in source:
+            return names
+    raise LookupError("def train")
+
+
+def main() -> None:
+    """Try all settings, print the table, write it."""
+    matplotlib.use("Agg")
+    nb = run_notebook()
+    valid, chosen = nb["task"].valid.tensors(nb["size"]), nb["chosen"]
+    table = []
+    for arm, settings in GRID.items():
+        for lr, steps in settings:
+            chosen[arm] = {"lr": lr, "steps": steps}
+            right = [nb["train"](arm, nb["few"], seed, judge=valid) for seed in DRAWS]
+            table.append([arm, lr, steps, len(right), round(np.mean(right), 4)])
+            print(*table[-1], flush=True)
+    table = pd.DataFrame(table, columns="arm lr steps draws valid".split())
+    order = table.sort_values(["valid", "steps"], ascending=[False, True])
+    first = order.drop_duplicates("arm").index
+    table["chosen"] = table.index.isin(first).astype(int)
+    table.to_csv(ROOT / "data" / "studies" / "choices_01.csv", index=False)
+
+
+if __name__ == "__main__":
+    main()
