@@ -10,35 +10,21 @@ from __future__ import annotations
 import csv
 import os
 from copy import deepcopy
-from pathlib import Path
 
-import nbformat
 import numpy as np
 import torch
+from lesson_cells import ROOT, run_cells
 from sklearn.linear_model import LogisticRegression
 
 os.environ["TLHELPERS_SMOKE"] = "1"
-ROOT = Path(__file__).parents[2]
 DRAWS, RATES, LENGTHS = range(100, 104), (1e-3, 3e-3, 1e-2), (20, 40)
 CS = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 COLUMNS = ["arm", "lr", "epochs", "draws", "valid", "chosen", "C"]
 
 
-def notebook() -> dict:
-    """Run the code cells as far as ``quarters``; return their names."""
-    found: dict = {}
-    path = ROOT / "notebooks" / "00_start_here.ipynb"
-    for cell in nbformat.read(path, as_version=4).cells:
-        if cell.cell_type == "code" and "install" not in cell.metadata.get("tags", []):
-            exec(cell.source, found)
-        if "quarters" in found:
-            return found
-    raise SystemExit("the notebook defines no quarters")
-
-
 def main() -> None:
     """Try every setting, mark the best of each way, write the table."""
-    lesson = notebook()
+    lesson = run_cells("00", "quarters =")
     tl, pets, turn, quarters, plain, upright = (
         lesson[k] for k in ("tl", "pets", "turn", "quarters", "plain", "upright")
     )

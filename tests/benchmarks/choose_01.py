@@ -11,46 +11,33 @@ accuracy wins, of equals the one with fewer steps. The test set is not looked at
 from __future__ import annotations
 
 import itertools
-import json
-from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
 import pandas as pd
+from lesson_cells import ROOT, run_cells
 
-ROOT = Path(__file__).parents[2]
 DRAWS = range(100, 103)  # other draws of the labelled pictures than the lesson's
 GRID = {
     "fine-tuned": itertools.product((3e-4, 1e-3, 3e-3), (20, 40)),
     "from scratch": itertools.product((1e-3, 3e-3, 1e-2), (40, 80)),
     "from scratch, small": itertools.product((1e-3, 3e-3, 1e-2), (200, 400)),
 }
-
-
-def run_notebook() -> dict[str, Any]:
-    """Execute the cells that lead to ``train`` and return their names."""
-    (path,) = (ROOT / "notebooks").glob("01_*.ipynb")
-    names: dict[str, Any] = {}
-    for cell in json.loads(path.read_text("utf-8"))["cells"]:
-        source = "".join(cell["source"])
-        skip = ("fastai", "learn.fit", "learn.unfreeze", "fixed", "dls", "FrozenBatchNorm", "tl.check")
-        if cell["cell_type"] != "code" or "%pip" in source:
-            continue
-        if any(word in source for word in skip):
-            continue
-        if "features = tl.extract_features" in source:
-            source = source.split("\n")[0]
-        exec(source, names)
-        if "def train(" in source:
-            return names
-    raise LookupError("def train")
+FASTAI = (
+    "fastai",
+    "dls",
+    "learn.fit",
+    "fixed",
+    "FrozenBatchNorm",
+    "before = tl.snapshot",
+)
 
 
 def main() -> None:
     """Try all settings, print the table, write it."""
     matplotlib.use("Agg")
-    nb = run_notebook()
+    nb = run_cells("01", "def train(", FASTAI)
+    nb["features"] = nb["tl"].extract_features(nb["source"], nb["x"])
     valid, chosen = nb["task"].valid.tensors(nb["size"]), nb["chosen"]
     table = []
     for arm, settings in GRID.items():

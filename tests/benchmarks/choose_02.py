@@ -10,34 +10,20 @@ import csv
 import os
 import sys
 from copy import deepcopy
-from pathlib import Path
 
-import nbformat
 import numpy as np
+from lesson_cells import ROOT, run_cells
 
 os.environ["TLHELPERS_SMOKE"] = "1"  # the cells before it train for one epoch
-ROOT = Path(__file__).parents[2]
 RATES, DRAWS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), range(100, 104)
 LABELS, EPOCHS = 20, 20
 FIRST, FROZEN, SCRATCH = "first phase", "frozen base", "from scratch"
 COLUMNS = ["arm", "lr", "epochs", "draws", "valid", "chosen"]
 
 
-def notebook() -> dict:
-    """Run the code cells as far as ``learn``; return their names."""
-    found: dict = {}
-    path = ROOT / "notebooks" / "02_flowers_by_hand.ipynb"
-    for cell in nbformat.read(path, as_version=4).cells:
-        if cell.cell_type == "code" and "install" not in cell.metadata.get("tags", []):
-            exec(cell.source, found)
-        if "learn" in found:
-            return found
-    raise SystemExit("the notebook defines no learn")
-
-
 def main(rates: list[float]) -> None:
     """Try every setting, keep the best of each way, write the table."""
-    lesson = notebook()
+    lesson = run_cells("02", "def learn")
     tl, learn = lesson["tl"], lesson["learn"]
     normal, valid = lesson["source"].normalize, lesson["task"].valid.tensors(64)
     table, best, starts = [], {}, {seed: None for seed in DRAWS}

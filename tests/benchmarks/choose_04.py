@@ -10,16 +10,13 @@ loss. The test set is not looked at. Writes ``data/studies/choices_04.csv``.
 from __future__ import annotations
 
 import itertools
-import json
-from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
 import pandas as pd
+from lesson_cells import ROOT, run_cells
 from sklearn.metrics import log_loss
 
-ROOT = Path(__file__).parents[2]
 DRAWS = range(100, 105)  # other draws of the labelled pictures than the lesson's
 GRID = {
     "fine-tuned": itertools.product((3e-4, 1e-3, 3e-3), (2, 4, 8)),
@@ -27,22 +24,10 @@ GRID = {
 }
 
 
-def run_notebook(until: str) -> dict[str, Any]:
-    """Execute the code cells up to the one with these words; return their names."""
-    (path,) = (ROOT / "notebooks").glob("04_*.ipynb")
-    names: dict[str, Any] = {}
-    for cell in json.loads(path.read_text("utf-8"))["cells"]:
-        if cell["cell_type"] == "code" and "install" not in cell["metadata"]["tags"]:
-            exec("".join(cell["source"]), names)
-            if until in "".join(cell["source"]):
-                return names
-    raise LookupError(until)
-
-
 def main() -> None:
     """Try all settings, print the table, write it."""
     matplotlib.use("Agg")
-    nb = run_notebook("def train_from_scratch")
+    nb = run_cells("04", "def train_from_scratch")
     tl, task, size = nb["tl"], nb["task"], nb["size"]
     valid, truth = task.valid.tensors(size)
     small = task.valid.tensors(size // 2)[0]

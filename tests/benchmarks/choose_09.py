@@ -10,36 +10,21 @@ trained sources. The test set is not looked at. Writes ``data/studies/choices_09
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
 import pandas as pd
+from lesson_cells import ROOT, run_cells
 
-ROOT = Path(__file__).parents[2]
 DRAWS = range(100, 103)  # other draws of the labelled pictures than the lesson's
 RATES = (1e-3, 3e-3, 1e-2)
-
-
-def run_notebook(until: str) -> dict[str, Any]:
-    """Execute the code cells up to the one with these words; return their names."""
-    (path,) = (ROOT / "notebooks").glob("09_*.ipynb")
-    names: dict[str, Any] = {}
-    for cell in json.loads(path.read_text("utf-8"))["cells"]:
-        source = "".join(cell["source"])
-        if cell["cell_type"] == "code" and "%pip" not in source:
-            exec(source, names)
-            if until in source:
-                return names
-    raise LookupError(until)
 
 
 def main() -> None:
     """Try all rates, print the table, write it."""
     matplotlib.use("Agg")
-    nb = run_notebook("sources |= ")
+    nb = run_cells("09", "sources |= ")
     tl, table = nb["tl"], []
 
     def valid(source: Any, name: str, seed: int, lr: float) -> float:
