@@ -356,12 +356,6 @@ SABOTAGE = [
     ),
     (
         "09",
-        "k-NN orders the sources for tuning better than chance would",
-        "tl.rank_agreement(v,",
-        "tl.rank_agreement(-v,",
-    ),
-    (
-        "09",
         "one reference picture tells every mistake from harmless changes",
         '"BGR": (source, z.flip(1))',
         '"BGR": (source, z)',
