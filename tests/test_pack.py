@@ -239,15 +239,15 @@ def test_a_guess_without_an_answer_is_noticed(number):
 
 
 def test_a_wrong_range_run_or_metric_is_noticed():
-    right = "`transfer, 10 labels` 0.873 – 0.979 (10 runs)"
-    assert right in LESSONS
+    quoted = QUOTED.search(lesson_text := LESSONS[LESSONS.index("## 00") :])
+    right, name, low, _, n = quoted[0], *quoted.groups()
     for wrong in (
-        right.replace("0.873", "0.874"),
-        right.replace("(10", "(9"),
-        right.replace("transfer", "transfers"),
+        right.replace(low, f"{float(low) + 0.001:.3f}", 1),
+        right.replace(f"({n}", f"({int(n) + 1}"),
+        right.replace(name, f"{name}s"),
         right.replace("–", "to"),
     ):
-        assert wrong_ranges(LESSONS.replace(right, wrong), "00"), wrong
+        assert wrong_ranges(lesson_text.replace(right, wrong), "00"), wrong
 
 
 def test_a_wrong_figure_and_a_wrong_message_are_noticed():
