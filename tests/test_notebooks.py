@@ -350,6 +350,24 @@ SABOTAGE = [
     ),
     (
         "09",
+        "negative transfer: a source trained too hot does harm, even when tuned",
+        "start = blank(seed), made",
+        "start = hot, made",
+    ),
+    (
+        "09",
+        "leaked test pictures look solved: their lead grows, beyond chance",
+        "*seen[kind]",
+        '*seen["clean"]',
+    ),
+    (
+        "09",
+        "a frozen body keeps the bias of its source, though the target has none",
+        'old_y % 2 if kind == "biased" else coin(len(old_y))',
+        "coin(len(old_y))",
+    ),
+    (
+        "09",
         "one reference picture tells every mistake from harmless changes",
         '"BGR": (source, z.flip(1))',
         '"BGR": (source, z)',
