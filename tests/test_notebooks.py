@@ -10,6 +10,7 @@ import re
 import statistics
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -395,6 +396,17 @@ def test_broken_lesson_breaks_its_claim(
     entry = run(monkeypatch, broken, tmp_path / "out", smoke=True)
     assert entry["error"] == ""
     assert not claims(entry)[claim]
+
+
+@pytest.mark.parametrize(("labels", "few"), [(5, 5), ([5, 20], 5), (None, 12)])
+def test_01_takes_one_number_of_labels_as_well(labels, few):
+    path = next(p for p in NOTEBOOKS if p.name.startswith("01"))
+    code = "\n".join(c.source for c in nbformat.read(path, as_version=4).cells)
+    lines = re.findall(r"^(?:LABELS|few) = .*\bif\b.*$|^more = .*$", code, re.M)
+    assert len(lines) == 3
+    names = {"LABELS": labels, "task": SimpleNamespace(smallest_class=12)}
+    exec("\n".join(lines), names)
+    assert names["few"] == few and isinstance(names["more"], list)
 
 
 def test_cut_network_reaches_kernels(monkeypatch):

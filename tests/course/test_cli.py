@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tlhelpers import project
-from tlhelpers.course import cli, doctor
+from tlhelpers.course import cli, doctor, session
 from tlhelpers.course.run import literal
 from tlhelpers.errors import CourseError
 from tlhelpers.project import page
@@ -153,6 +153,94 @@ def test_doctor_misses_no_extra_but_names_one_that_is_too_old(monkeypatch, capsy
     out = capsys.readouterr().out
     assert "no-such-thing" not in out
     assert '`pip install -c constraints.txt "pytest>=99"`' in out
+
+
+def test_ctrl_c_is_heard_from_the_first_moment_on(monkeypatch, capsys):
+    """Nothing that takes seconds is imported before someone listens."""
+    code = "import sys, tlhelpers.course.cli; print(len(sys.modules), *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    loaded = set(done.stdout.split())
+    assert not loaded & {"torch", "pandas", "numpy", "PIL", "psutil", "papermill"}
+
+    def pressed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "need", pressed)
+    for command in (["run"], ["doctor"], ["download"], ["serve", "x"], ["publish"]):
+        assert cli.main(command) == 130
+        assert "stopped with Ctrl-C" in capsys.readouterr().err
+
+
+def test_a_reader_who_leaves_is_no_error():
+    code = "import sys; from tlhelpers.course import cli; cli._doctor = None;"
+    code += "cli.need = lambda *_: type('R', (), {'check_machine': staticmethod("
+    code += "lambda: print('line ' * 100_000) or True)});"
+    code += "cli._doctor = lambda: cli._later('.doctor', 'check_machine')() and 0;"
+    code += "sys.exit(cli.main(['doctor']))"
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    child.stdout.close()
+    error = child.stderr.read().decode()
+    assert child.wait(60) == 141 and error == ""
+
+
+@pytest.mark.parametrize("number", [2, 13, 21, 28, 30])
+def test_what_the_system_refuses_is_said(number, monkeypatch, capsys):
+    def refuse(**_):
+        raise OSError(number, "refused", "place")
+
+    monkeypatch.setattr(doctor, "check_machine", refuse)
+    assert cli.main(["doctor"]) == 2
+    error = capsys.readouterr().err
+    assert "refused: 'place'" in error and "→ Check its rights" in error
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "{}", None])
+@pytest.mark.parametrize(
+    "file", ["pets/card.json", "mail/card.json", "models/small_vgg.json"]
+)
+def test_doctor_names_a_damaged_card(file, damage, tmp_path, monkeypatch, capsys):
+    data = broken_data(file, damage, tmp_path, monkeypatch)
+    assert data and cli.main(["doctor"]) == 1
+    failed = [x for x in capsys.readouterr().out.split("[FAIL]")[1:]]
+    name = f"data/{file.removesuffix('/card.json').removesuffix('.json')}"
+    assert any(name in x and "→ Restore it" in x for x in failed), failed
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "{}", '{"metrics"'])
+def test_doctor_and_lessons_name_a_damaged_study(damage, tmp_path, monkeypatch, capsys):
+    broken_data("studies/03.json", damage, tmp_path, monkeypatch)
+    assert cli.main(["doctor"]) == 1
+    assert "03.json is missing or damaged" in capsys.readouterr().out
+    with pytest.raises(CourseError, match="03.json is missing or damaged"):
+        session.read_study("03")
+
+
+def broken_data(file, damage, folder, monkeypatch):
+    """Link the bundled data into a folder, with one file damaged or missing."""
+    real = doctor.machine.data_folder()
+    data = folder / "data"
+    data.mkdir()
+    part = file.split("/")[0]
+    for path in real.iterdir():
+        if path.name != part:
+            (data / path.name).symlink_to(path)
+    (data / part).mkdir()
+    for path in (real / part).iterdir():
+        if path != real / file:
+            (data / part / path.name).symlink_to(path)
+    if damage is not None:
+        (data / file).write_text(damage)
+    monkeypatch.setattr(doctor.machine, "data_folder", lambda: data)
+    for check in ("_computer", "_packages"):
+        monkeypatch.setattr(doctor, check, lambda: [])
+    return data
+
+
+def test_doctor_looks_at_every_bundled_set():
+    found = {p.parent.name for p in doctor.machine.data_folder().glob("*/card.json")}
+    assert set(doctor.BUNDLED.split()) == found
 
 
 def test_module_runs_as_a_command():

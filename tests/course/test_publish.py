@@ -97,6 +97,45 @@ def test_publish_refuses_other_seeds_and_failures(published, capsys):
     assert cli.main(["publish", "nowhere"]) == 2
 
 
+@pytest.mark.parametrize("kept", [0, 10, 100, -30])
+def test_publish_refuses_half_a_file(published, capsys, kept):
+    assert cli.main(["run", "--out", "out"]) == 0
+    before = (published / "notebooks" / "01_good.ipynb").read_bytes()
+    for file in ("results.json", "01_good.ipynb"):
+        whole = (published / "out" / file).read_text("utf-8")
+        (published / "out" / file).write_text(whole[:kept], encoding="utf-8")
+        assert cli.main(["publish", "out"]) == 2
+        error = capsys.readouterr().err
+        assert f"{file} is missing or damaged" in error and "make course" in error
+        (published / "out" / file).write_text(whole, encoding="utf-8")
+    assert (published / "notebooks" / "01_good.ipynb").read_bytes() == before
+
+
+def test_a_full_disk_leaves_the_notebooks_whole(published, monkeypatch):
+    assert cli.main(["run", "--out", "out"]) == 0
+    before = (published / "notebooks" / "01_good.ipynb").read_bytes()
+    real = publish.Path.write_text
+
+    def full(self, text, **given):
+        real(self, text[:10], **given)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(publish.Path, "write_text", full)
+    assert cli.main(["publish", "out"]) == 2
+    assert (published / "notebooks" / "01_good.ipynb").read_bytes() == before
+
+
+def test_pages_pass_over_a_notebook_that_was_cut(published, monkeypatch):
+    assert cli.main(["run", "--out", "out"]) == 0
+    (published / "out" / "01_good.ipynb").write_text("{")
+    found = results(published / "out")
+    found["notebooks"][0] |= {"status": "failed", "error": "No space left"}
+    publish.write_pages(published / "out", found)
+    index = (published / "out" / "index.html").read_text("utf-8")
+    assert "No space left" in index and "01_good" in index
+    assert "01_good.html" not in index, "a link to nothing"
+
+
 def test_clean_drops_widgets_and_stderr():
     from nbformat.v4 import new_code_cell, new_notebook, new_output
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,8 +12,10 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+from filelock import FileLock
 from notebook_tools import FIGURE, results, write_notebook
 
+import tlhelpers as tl
 from tlhelpers.course import cli
 from tlhelpers.course import run as runner
 
@@ -136,6 +139,225 @@ def test_a_kernel_that_was_killed_is_an_entry_and_the_others_run(course, capsys)
     assert first["status"] == "failed" and "memory" in first["error"]
     assert second["metrics"] == {"score": 0.5}
     assert "Close other programs" in capsys.readouterr().out
+
+
+def test_a_kernel_that_was_killed_while_it_reported_is_an_entry(course):
+    half = "import os; open(os.environ['TLHELPERS_REPORT'], 'a').write('{\"kind\": ')"
+    write_notebook(course, "01_killed", 'run.record("score", 0.5)', half, "os.abort()")
+    assert cli.main(["run", "--out", "out"]) == 1
+    (entry,) = results(course / "out")["notebooks"]
+    assert entry["status"] == "failed" and entry["metrics"] == {"score": 0.5}
+
+
+def test_a_disk_that_is_full_under_a_notebook_is_an_entry(course, monkeypatch):
+    for name in ("01_unlucky", "02_good"):
+        write_notebook(course, name, "1")
+    real = runner.papermill.execute_notebook
+
+    def full(path, *given, **more):
+        if "unlucky" in path:
+            raise OSError(28, "No space left on device")
+        return real(path, *given, **more)
+
+    monkeypatch.setattr(runner.papermill, "execute_notebook", full)
+    assert cli.main(["run", "--out", "out"]) == 1
+    first, second = results(course / "out")["notebooks"]
+    assert "No space left" in first["error"] and "free some disk" in first["error"]
+    assert second["status"] == "passed"
+
+
+def test_this_environments_python_runs_whatever_other_is_there(course, monkeypatch):
+    """A kernel called python3 that comes first on Jupyter's path is another Python."""
+    other = course / "jupyter" / "kernels" / "python3"
+    other.mkdir(parents=True)
+    spec = {"argv": ["/no/such/python"], "display_name": "Other", "language": "python"}
+    (other / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(course / "jupyter"))
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(course / "jupyter"))
+    write_notebook(course, "01_good", "import sys", "print(sys.executable)")
+    assert cli.main(["run", "--out", "out"]) == 0
+    assert sys.executable in (course / "out" / "01_good.ipynb").read_text("utf-8")
+    assert os.environ["JUPYTER_PATH"] == str(course / "jupyter"), "left as it was"
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_what_is_no_number_is_null_and_said(course, value):
+    write_notebook(course, "01_odd", f'run.record("score", float("{value}"))')
+    assert cli.main(["run", "--out", "out"]) == 0
+    text = (course / "out" / "results.json").read_text("utf-8")
+    assert "NaN" not in text and "Infinity" not in text
+    assert json.loads(text)["notebooks"][0]["metrics"] == {"score": None}
+    said = (course / "out" / "01_odd.ipynb").read_text("utf-8")
+    assert f"score is no number: {value}" in said
+
+
+# --- checked before anything runs ----------------------------------------------------
+
+
+@pytest.fixture
+def untouched(course, monkeypatch):
+    """A course of which no notebook may start."""
+    write_notebook(course, "01_good", "1", parameters=PARAMETERS)
+
+    def start(*_, **__):
+        raise AssertionError("started")
+
+    monkeypatch.setattr(runner.papermill, "execute_notebook", start)
+    return course
+
+
+PARAMETERS = """\
+PROFILE = "mini"
+SEED = 0
+DATA = None
+FOLDER = None
+LABELS = 20  # labels per class
+SOURCE = "small"
+MORE = None
+"""
+
+
+def test_the_notebooks_of_the_course_are_never_written_over(untouched, capsys):
+    before = (untouched / "notebooks" / "01_good.ipynb").read_bytes()
+    (untouched / "link").symlink_to("notebooks")
+    write_notebook(untouched / "notebooks", "solutions", "1")
+    for out in ("notebooks", "./notebooks/../notebooks", "link"):
+        assert cli.main(["run", "--out", out]) == 2
+        assert "notebooks that no run has written" in capsys.readouterr().err
+        (untouched / "notebooks" / "results.json").touch()  # of an older version
+    assert (untouched / "notebooks" / "01_good.ipynb").read_bytes() == before
+
+
+def test_copies_of_ones_own_are_not_written_over(untouched, capsys):
+    (untouched / "mine").mkdir()
+    (untouched / "mine" / "01_good.ipynb").write_text("my answers")
+    assert cli.main(["run", "--out", "mine"]) == 2
+    assert "→ Choose another place with --out." in capsys.readouterr().err
+    assert (untouched / "mine" / "01_good.ipynb").read_text() == "my answers"
+
+
+@pytest.mark.parametrize("out", ["file", "file/below", "/dev/null", "/proc/x"])
+def test_a_place_that_is_no_folder_is_said(untouched, capsys, out):
+    (untouched / "file").write_text("mine")
+    assert cli.main(["run", "--out", out]) == 2
+    error = capsys.readouterr().err
+    assert "cannot be written to" in error and "--out" in error
+    assert (untouched / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("number", [13, 30, 28])
+def test_a_place_without_the_right_to_write_is_said(
+    untouched, capsys, monkeypatch, number
+):
+    def refuse(self, **_):
+        raise OSError(number, os.strerror(number), str(self))
+
+    monkeypatch.setattr(runner.Path, "mkdir", refuse)
+    assert cli.main(["run", "--out", "out"]) == 2
+    assert f"cannot be written to: {os.strerror(number)}" in capsys.readouterr().err
+
+
+def test_a_second_run_in_the_same_place_is_refused(course, capsys):
+    write_notebook(course, "01_good", "1")
+    (course / "out").mkdir()
+    with FileLock(course / "out" / ".lock"):
+        assert cli.main(["run", "--out", "out"]) == 2
+    assert "another run is writing there" in capsys.readouterr().err
+    assert cli.main(["run", "--out", "out"]) == 0
+    assert cli.main(["run", "--out", "out"]) == 0, "one after the other"
+
+
+@pytest.mark.parametrize("damage", ["", "{", "{}", "[]", '{"cells": 3}', "\0", "x"])
+def test_a_damaged_notebook_is_named(untouched, capsys, damage):
+    (untouched / "notebooks" / "01_good.ipynb").write_text(damage)
+    assert cli.main(["run", "--out", "out"]) == 2
+    error = capsys.readouterr().err
+    assert "01_good.ipynb is missing or damaged" in error and "git checkout" in error
+
+
+@pytest.mark.parametrize("arguments", [["--seed", "-1"], ["-p", "SEED", "-1"]])
+def test_a_seed_that_is_none_is_said(untouched, capsys, arguments):
+    assert cli.main(["run", "--out", "out", *arguments]) == 2
+    assert "A seed is a whole number from 0 to" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("SEED", "abc", "SEED takes a whole number; got 'abc'"),
+        ("SEED", "1.5", "SEED takes a whole number; got '1.5'"),
+        ("SEED", str(2**40), "from 0 to 2,147,483,647; got"),
+        ("LABELS", "20,100", "LABELS takes a whole number; got '20,100'"),
+        ("LABELS", "None", "LABELS takes a whole number"),
+        ("LABELS", "1e999", "LABELS takes a whole number"),
+        ("PROFILE", "huge", "'auto', 'mini' or 'full'"),
+        ("DATA", "", "DATA is empty"),
+        ("FOLDER", " ", "FOLDER is empty"),
+        ("DATA", "nowhere", "There is no "),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_said(untouched, capsys, name, value, said):
+    assert cli.main(["run", "--out", "out", "-p", name, value]) == 2
+    error = capsys.readouterr().err
+    assert said in error and "→ " in error
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "meant"),
+    [
+        ("SOURCE", "18", "18"),
+        ("SOURCE", "007", "007"),
+        ("SOURCE", "None", "None"),
+        ("SOURCE", "1,2", "1,2"),
+        ("LABELS", "5", 5),
+        ("MORE", "20,100", [20, 100]),
+        ("MORE", "(1, [2.5, 'a'])", [1, [2.5, "a"]]),
+        ("MORE", "{1, 2}", "{1, 2}"),
+        ("MORE", "b'x'", "b'x'"),
+        ("MORE", "1e999", "1e999"),
+        ("MORE", "-" * 100_000 + "1", "-" * 100_000 + "1"),
+    ],
+)
+def test_a_parameter_gets_what_was_meant(course, name, value, meant):
+    path = write_notebook(course, "01_good", "1", parameters=PARAMETERS)
+    (job,) = runner._jobs([path], {"PROFILE": "mini", "SEED": 0}, {name: value})
+    assert job[name] == meant and type(job[name]) is type(meant)
+
+
+def test_the_courses_own_data_are_said(course, capsys):
+    write_notebook(course, "01_good", "1", parameters=PARAMETERS)
+    assert cli.main(["run", "--out", "out", "-p", "DATA", "None"]) == 0
+    assert "DATA is None: the data of the course are taken" in capsys.readouterr().out
+    assert cli.main(["run", "--out", "out"]) == 0
+    assert "DATA is None" not in capsys.readouterr().out
+
+
+def test_results_are_never_cut(course, monkeypatch):
+    """A disk that fills up leaves the older results as they were."""
+    path = course / "results.json"
+    path.write_text("older")
+    real = runner.Path.write_text
+
+    def full(self, text, **given):
+        real(self, text[:10], **given)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(runner.Path, "write_text", full)
+    with pytest.raises(OSError, match="No space"):
+        runner.replace_text(path, "x" * 1000)
+    assert path.read_text() == "older"
+
+
+def test_results_hold_names_that_are_no_letters(tmp_path):
+    runner._keep(tmp_path, {"DATA": os.fsdecode(b"caf\xe9"), "é": "ü"})
+    assert results(tmp_path)["DATA"] == os.fsdecode(b"caf\xe9")
+    assert "ü" in (tmp_path / "results.json").read_text("utf-8")
+
+
+@pytest.mark.parametrize("seed", [-1, "abc", 1.5, None, 2**31])
+def test_a_notebook_says_what_a_seed_is(seed):
+    with pytest.raises(tl.CourseError, match="A seed is a whole number from 0"):
+        tl.start("mini", seed)
 
 
 @pytest.mark.parametrize("out", ["run{1}", "{", "a{name}b", "{{x}}"])

@@ -41,3 +41,11 @@ def test_study_stops_where_a_run_fails(course, monkeypatch, capsys):
     assert cli.main(["study", "01", "--seeds", "3", "--out", "out"]) == 2
     assert "The run with seed 1100 failed." in capsys.readouterr().err
     assert not (course / "data" / "studies").exists()
+
+
+def test_study_refuses_what_is_no_number(course, monkeypatch, capsys):
+    (course / "data").mkdir()
+    monkeypatch.setattr(runs, "data_folder", lambda: course / "data")
+    write_notebook(course, "01_bad", 'run.record("score", float("nan"))')
+    assert cli.main(["study", "01", "--seeds", "2", "--out", "out"]) == 2
+    assert "recorded what is no number" in capsys.readouterr().err

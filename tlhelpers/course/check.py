@@ -41,10 +41,8 @@ def check(exercise: str, answer: Any) -> bool:
     """
     known = exercises()
     if exercise not in known:
-        numbers = ", ".join(known)
-        raise CourseError(
-            f"There is no exercise {exercise!r}.", f"There are {numbers}."
-        )
+        problem = f"There is no exercise {exercise!r}."
+        raise CourseError(problem, f"There are {', '.join(known)}.")
     test = known[exercise]
     if answer is ...:
         print(f"· {exercise}: not tried yet. Put your answer in place of the dots.")

@@ -1,15 +1,14 @@
 """The command ``tlhelpers``: run, study, doctor, download, serve, publish, badges."""
 
 import argparse
-import errno
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import datasets
+# No room that needs seconds to load: Ctrl-C is heard from the first one on.
 from ..errors import CourseError, need
-from .doctor import OK, check_machine
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,7 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         0: all went well; 1: a notebook failed, a claim does not hold or a check of the
-        doctor failed; 2: the input was wrong, said in one paragraph; 130: Ctrl-C.
+        doctor failed; 2: the input was wrong, said in one paragraph; 130: Ctrl-C;
+        141: nobody reads on.
     """
     # Windows consoles may not know ✔; printing must not fail there.
     for stream in (sys.stdout, sys.stderr):
@@ -33,13 +33,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = vars(_parser().parse_args(arguments))
     command = options.pop("command")
     try:
-        return command(**options) or 0
+        status = command(**options) or 0
+        sys.stdout.flush()
+        return status
     except CourseError as error:
         print(f"✘ {error}", file=sys.stderr)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
-            raise
-        print(f"✘ {error}\n→ Choose another place with --out.", file=sys.stderr)
+        next_step = "Check its rights and the free disk, or choose another place."
+        print(f"✘ {error}\n→ {next_step}", file=sys.stderr)
     except KeyboardInterrupt:
         print("stopped with Ctrl-C", file=sys.stderr)
         return 130
@@ -83,6 +87,7 @@ def _later(room: str, name: str, extra: str = "run") -> Callable[..., Any]:
     return lambda **given: getattr(need(room, extra, __package__), name)(**given)
 
 
+_download = _later(".doctor", "download")
 _study = _later(".study", "run_study")
 _serve = _later("..project.page", "serve", "serve")
 _publish = _later(".publish", "publish")
@@ -91,8 +96,7 @@ _badges = _later(".publish", "set_repository")
 
 def _run(numbers: list[str], p: list[list[str]] | None, out: Path, **more: Any) -> int:
     run, publish = (need(f".{m}", "run", __package__) for m in ("run", "publish"))
-    parameters = {name: run.literal(name, value) for name, value in p or []}
-    results = run.run_course(numbers, out=out, parameters=parameters, **more)
+    results = run.run_course(numbers, out=out, parameters=dict(p or []), **more)
     publish.write_pages(out, results)
     status = [entry["status"] for entry in results["notebooks"]]
     minutes = sum(entry["seconds"] for entry in results["notebooks"]) / 60
@@ -102,11 +106,4 @@ def _run(numbers: list[str], p: list[list[str]] | None, out: Path, **more: Any) 
 
 
 def _doctor() -> int:
-    return 0 if check_machine() else 1
-
-
-def _download() -> None:
-    for load in (datasets.load_pets, datasets.load_flowers):
-        task = load("full")
-        counts = f"{len(task.train)} + {len(task.valid)} + {len(task.test)} pictures"
-        print(f"{OK} {task.card['title']}: {counts}")
+    return int(not _later(".doctor", "check_machine")())

@@ -11,8 +11,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from .. import bert, datasets, machine, sources
-from ..errors import CourseError
+from .session import read_study
 
+BUNDLED = "cells flowers mail pets reviews sketches"
 OK, FAIL = "[OK]  ", "[FAIL]"
 #: Whether all is well, what was looked at, the next step if not.
 Finding = tuple[bool, str, str]
@@ -58,17 +59,33 @@ def _packages() -> Iterator[Finding]:
 def _bundled() -> Iterator[Finding]:
     """Look at every file that a lesson opens without a network."""
     folder = machine.data_folder()
-    for path in sorted(folder.glob("*/card.json")):
-        yield _checked(f"data/{path.parent.name}", datasets.check_bundled, path.parent)
-    for path in sorted(folder.glob("models/*.json")):
-        yield _checked(f"data/models/{path.stem}", machine.read_model_card, path.stem)
+    for name in BUNDLED.split():
+        yield _checked(f"data/{name}", datasets.check_bundled, folder / name)
+    for name in sorted({path.stem for path in folder.glob("models/*.[js]*")}):
+        yield _checked(f"data/models/{name}", _check_model, name)
+    for path in sorted(folder.glob("studies/*.json")):
+        yield _checked(f"data/studies/{path.stem}", read_study, path.stem)
     yield _checked("source model EfficientNet-Lite0", sources.load_source)
     yield _checked("source model MiniLM", bert.load_bert)
+
+
+def _check_model(name: str) -> str:
+    return machine.read_model_card(name)[1]["sha256"]  # without it nothing is checked
 
 
 def _checked(what: str, job: Callable[..., object], *arguments: object) -> Finding:
     try:
         job(*arguments)
-    except CourseError as error:
-        return False, error.problem, error.next_step
-    return True, f"{what}: sha256 as published", ""
+    except Exception as error:  # a damaged file raises whatever its reader does
+        problem = f"{what} cannot be read ({type(error).__name__}: {error})."
+        step = getattr(error, "next_step", machine.REPAIR)
+        return False, getattr(error, "problem", problem), step
+    return True, f"{what}: as published", ""
+
+
+def download() -> None:
+    """Fetch the data sets of the full profile."""
+    for load in (datasets.load_pets, datasets.load_flowers):
+        task = load("full")
+        counts = f"{len(task.train)} + {len(task.valid)} + {len(task.test)} pictures"
+        print(f"{OK} {task.card['title']}: {counts}")

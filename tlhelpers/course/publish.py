@@ -1,7 +1,8 @@
 """Write what was measured: notebook headers, README table, web pages, badges."""
 
-import json
 import re
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,15 @@ import nbformat
 
 from ..errors import CourseError
 from ..machine import data_folder
+from .run import replace_text
+from .session import legible, read_json
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 REPOSITORY = re.compile(r'^Repository = "https://github\.com/([^"]+)"', re.M)
 HEAD = "| notebook | time | memory | hardware |\n|---|---|---|---|"
 TEMPLATES = Path(__file__).parent
+READ = partial(nbformat.read, as_version=4)
+PARTS, AGAIN = ("environment", "notebooks"), "Run `make course` first."
 
 
 def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -105,21 +110,18 @@ def publish(folder: Path) -> None:
     Raises
     ------
     CourseError
-        If the run is missing, failed, or was not an ordinary one.
+        If the run is missing, damaged, failed, or was not an ordinary one.
     """
-    path = folder / "results.json"
-    if not path.is_file():
-        raise CourseError(f"{path} is missing.", "Run `make course` first.")
-    results = json.loads(path.read_text(encoding="utf-8"))
-    root = data_folder().parent
+    read, root = partial(read_json, keys=PARTS), data_folder().parent
+    results = legible(folder / "results.json", read, AGAIN)
     for entry in results["notebooks"]:
         _check_ordinary(entry)
-        notebook = nbformat.read(folder / f"{entry['name']}.ipynb", as_version=4)
+        notebook = legible(folder / f"{entry['name']}.ipynb", READ, AGAIN)
         title = clean(notebook).cells[0]
         text = measured(entry, results["environment"])
         title.source = fill(title.source, "measured", text)
         target = root / "notebooks" / f"{entry['name']}.ipynb"
-        nbformat.write(notebook, target)
+        replace_text(target, nbformat.writes(notebook) + "\n")
         print(f"wrote {target}")
     _write_readme(root / "README.md", results)
 
@@ -144,7 +146,7 @@ def _write_readme(path: Path, results: dict[str, Any]) -> None:
         rows[name[:2]] = f"| {link} | {minutes} | {memory} | {hardware} |"
     note = f"Measured on {where['cores']} cores ({where['device']}) by `make course`."
     body = "\n".join([HEAD, *(rows[number] for number in sorted(rows))])
-    path.write_text(fill(text, "table", f"\n{body}\n\n{note}\n"), encoding="utf-8")
+    replace_text(path, fill(text, "table", f"\n{body}\n\n{note}\n"))
     print(f"wrote {path}")
 
 
@@ -169,7 +171,7 @@ def set_repository(repository: str) -> None:
     for path in [*paths, *sorted(root.glob("docs/*.md")), root / "pyproject.toml"]:
         text = path.read_text(encoding="utf-8")
         if old in text:
-            path.write_text(text.replace(old, repository), encoding="utf-8")
+            replace_text(path, text.replace(old, repository))
             print(f"wrote {path}")
 
 
@@ -199,11 +201,11 @@ def write_pages(out: Path, results: dict[str, Any]) -> None:
     offline = dict.fromkeys(("mathjax_url", "require_js_url", "jquery_url"), "")
     template = str(TEMPLATES / "page.html.j2")
     pages = HTMLExporter(embed_images=True, template_file=template, **offline)
-    headlines = {}
-    for name in (entry["name"] for entry in results["notebooks"]):
+    headlines = dict.fromkeys(entry["name"] for entry in results["notebooks"])
+    for name in headlines:
         path = out / f"{name}.ipynb"
-        if path.is_file():
-            notebook = clean(nbformat.read(path, as_version=4))
+        with suppress(CourseError):  # cut off: no page, and the index has the reason
+            notebook = clean(legible(path, READ, AGAIN))
             page, _ = pages.from_notebook_node(notebook, {"metadata": {"name": name}})
             path.with_suffix(".html").write_text(page, encoding="utf-8")
             headlines[name] = [c for c in notebook.cells if "headline" in _tags(c)]

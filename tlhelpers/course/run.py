@@ -19,19 +19,21 @@ import joblib
 import papermill
 import psutil
 import torch
-from nbclient.exceptions import DeadKernelError
+from filelock import FileLock
+from ipykernel.kernelspec import write_kernel_spec
 
 from ..errors import CourseError
-from ..machine import data_folder
-from .session import REPORT_VARIABLE, check_profile, is_smoke
+from ..machine import REPAIR, data_folder
+from .session import REPORT_VARIABLE, check_choices, is_smoke, legible
 
 VERSIONS = "tlhelpers torch torchvision timm fastai scikit-learn numpy papermill"
-# Whatever kernel it was saved with: run with this environment's.
+# Whatever kernel it was saved with; _run_one makes "python3" this environment's.
 KERNEL = {"kernel_name": "python3", "language": "python"}
 # A kernel's remarks on its own connection help no learner.
 KERNEL |= {"extra_arguments": ["--IPKernelApp.log_level=ERROR"]}
 STATED = ("text", "holds", "evidence", "judged", "demonstration")
 NEEDED_MB = 300
+ELSEWHERE = "Choose another place with --out."
 MB = 2**20
 Parameters = dict[str, Any]
 
@@ -85,7 +87,7 @@ def environment() -> dict[str, Any]:
     }
 
 
-def literal(name: str, text: str) -> Any:
+def literal(name: str, text: str, default: Any = None) -> Any:
     """Read a value of the command line: number, list, None, True, or else text.
 
     Parameters
@@ -95,14 +97,31 @@ def literal(name: str, text: str) -> Any:
     text : str
         As typed. A place is meant from where it was typed, and becomes absolute,
         because kernels run in ``notebooks/``.
+    default : object
+        What the notebook has there: a text stays text, a number must be one.
+
+    Raises
+    ------
+    CourseError
+        If a place has no name, or a number was expected.
     """
     if name in ("DATA", "FOLDER") and text != "None":
+        if not text.strip():
+            raise CourseError(f"{name} is empty.", f"Write a path behind -p {name}.")
         return str(Path(text).expanduser().resolve())
-    try:
+    value = text if isinstance(default, str) else _evaluate(text)
+    if isinstance(default, int) and not isinstance(value, int):
+        problem = f"{name} takes a whole number; got {text!r}."
+        raise CourseError(problem, f"Write, for example, -p {name} {default}.")
+    return value
+
+
+def _evaluate(text: str) -> Any:
+    """Read what JSON can hold: so it reaches the kernel and ``results.json``."""
+    with contextlib.suppress(Exception):  # a text, of which Python can say much
         value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-    return list(value) if isinstance(value, tuple) else value  # 20,100
+        return json.loads(json.dumps(value, allow_nan=False))  # 20,100: a list
+    return text
 
 
 def run_course(
@@ -124,9 +143,9 @@ def run_course(
     profile : {"auto", "mini", "full"}
         Passed to each notebook as ``PROFILE``.
     seed : int
-        Passed to each notebook as ``SEED``, >= 0.
+        Passed to each notebook as ``SEED``, 0 … 2,147,483,647.
     parameters : dict or None
-        Further papermill parameters.
+        Further papermill parameters; texts are read by :func:`literal`.
 
     Returns
     -------
@@ -136,25 +155,44 @@ def run_course(
     Raises
     ------
     CourseError
-        If a notebook, a parameter or the profile does not exist, or the disk is full.
+        If a notebook, a parameter, the data or the profile does not exist, a notebook
+        is damaged, or nothing can be written to ``out``: full, read-only, no folder,
+        in use by another run, or with notebooks that no run has written.
     """
-    paths = find_notebooks(numbers)
-    check_profile(profile)
-    out = out.resolve()
-    out.mkdir(parents=True, exist_ok=True)
-    _check_disk(out)
+    paths, out = find_notebooks(numbers), out.expanduser().resolve()
     jobs = _jobs(paths, {"PROFILE": profile, "SEED": seed}, parameters or {})
     results: dict[str, Any] = {"environment": environment(), "notebooks": []}
-    print(f"{len(jobs)} notebooks → {out}")
-    for k, (path, job) in enumerate(zip(paths, jobs), 1):
-        entry = _run_one(path, job, out, f"{k}/{len(jobs)}")
-        results["notebooks"].append(entry)
-        print(_line(entry), flush=True)
-        text = json.dumps(results, indent=1, ensure_ascii=False)
-        (out / "results.json").write_text(text + "\n", encoding="utf-8")
-        if entry["status"] == "interrupted":
-            break
+    with _reserved(out):
+        print(f"{len(jobs)} notebooks → {out}")
+        for k, (path, job) in enumerate(zip(paths, jobs), 1):
+            _keep(out, results)
+            entry = _run_one(path, job, out, f"{k}/{len(jobs)}")
+            results["notebooks"].append(entry)
+            print(_line(entry), flush=True)
+            if entry["status"] == "interrupted":
+                break
+        _keep(out, results)
     return results
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file beside, then put it in place: what was there is never cut.
+
+    Parameters
+    ----------
+    path : Path
+        In a folder that exists.
+    text : str
+        What is no letter, in the name of a file, becomes an escape of JSON.
+    """
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_text(text, encoding="utf-8", errors="backslashreplace")
+    beside.replace(path)
+
+
+def _keep(out: Path, results: dict[str, Any]) -> None:
+    text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
+    replace_text(out / "results.json", text + "\n")
 
 
 def claims(entry: dict[str, Any]) -> list[dict[str, Any]]:
@@ -162,21 +200,51 @@ def claims(entry: dict[str, Any]) -> list[dict[str, Any]]:
     return [c for c in entry["claims"] if not c.get("demonstration")]
 
 
-def _check_disk(out: Path) -> None:
+def _reserved(out: Path) -> Any:
+    """Make a folder for this run alone, before it starts; return what frees it."""
+    foreign = any(out.glob("*.ipynb")) and not (out / "results.json").is_file()
+    if foreign or out == notebooks_folder().resolve():
+        raise CourseError(f"{out} has notebooks that no run has written.", ELSEWHERE)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(out / ".lock", timeout=0).acquire()
+    except OSError as error:  # a lock that is taken has no strerror
+        reason = error.strerror or "another run is writing there"
+        raise CourseError(f"{out} cannot be written to: {reason}.", ELSEWHERE) from None
     free = shutil.disk_usage(out).free / MB
     if free < NEEDED_MB:
-        next_step = f"Free {NEEDED_MB} MB, or choose another place with --out."
+        next_step = f"Free {NEEDED_MB} MB. {ELSEWHERE}"
         raise CourseError(f"Only {free:.0f} MB of disk are free at {out}.", next_step)
+    return lock
 
 
 def _jobs(paths: list[Path], usual: Parameters, wanted: Parameters) -> list[Parameters]:
     """Give each notebook the parameters it has; refuse those that none has."""
-    known = [sorted(papermill.inspect_notebook(path)) for path in paths]
+    known = [_defaults(path) for path in paths]
     unused = ", ".join(sorted(set(wanted).difference(*known)))
     if unused:
         problem = f"No chosen notebook has a parameter {unused}."
         raise CourseError(problem, f"{paths[0].name} has {', '.join(known[0])}.")
-    return [{n: v for n, v in (usual | wanted).items() if n in k} for k in known]
+    jobs = [{n: v for n, v in (usual | wanted).items() if n in k} for k in known]
+    for job, k in zip(jobs, known):
+        job.update({n: literal(n, v, k[n]) for n, v in job.items() if type(v) is str})
+        check_choices(job.get("PROFILE", "auto"), job.get("SEED", 0))
+        if job.get("DATA") and not Path(job["DATA"]).exists():
+            raise CourseError(f"There is no {job['DATA']}.", "Check the path in DATA.")
+    if "DATA" in wanted and jobs[0].get("DATA") is None:
+        print("DATA is None: the data of the course are taken, none of your own.")
+    return jobs
+
+
+def _defaults(path: Path) -> Parameters:
+    """Return the parameters of a notebook, and what it has for each."""
+    found = legible(path, lambda _: papermill.inspect_notebook(_verbatim(path)), REPAIR)
+    return {name: _evaluate(about["default"]) for name, about in found.items()}
+
+
+def _verbatim(path: Path) -> str:
+    """Keep papermill from filling in what stands between braces in a path."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _run_one(path: Path, job: Parameters, out: Path, count: str) -> dict[str, Any]:
@@ -184,12 +252,16 @@ def _run_one(path: Path, job: Parameters, out: Path, count: str) -> dict[str, An
     with tempfile.TemporaryDirectory() as folder, _watched() as peak:
         report = Path(folder, "report.jsonl")
         report.touch()
+        write_kernel_spec(Path(folder, "kernels", "python3"))
         began = time.perf_counter()
         variables = {REPORT_VARIABLE: str(report), "TQDM_DISABLE": "1"}
+        # The first place where a kernel is looked for: another Python's may be near.
+        variables["JUPYTER_PATH"] = folder
         with mock.patch.dict(os.environ, variables):
             status, error = _execute(path, out / path.name, job, f"{count} {path.stem}")
         seconds = time.perf_counter() - began
-        lines = [json.loads(x) for x in report.read_text("utf-8").splitlines()]
+        # A kernel that was killed may have left half a line, the last one.
+        lines = [json.loads(x) for x in report.read_text("utf-8").split("\n")[:-1]]
     said = [{k: x[k] for k in STATED if k in x} for x in lines if "holds" in x]
     if status == "passed" and _broken(said) and job.get("DATA") is None:
         status = "claim does not hold"
@@ -211,8 +283,7 @@ def _run_one(path: Path, job: Parameters, out: Path, count: str) -> dict[str, An
 def _execute(path: Path, target: Path, job: Parameters, text: str) -> tuple[str, str]:
     """Let papermill run a notebook; return the status and what went wrong."""
     options = KERNEL | {"progress_bar": {"desc": text, "leave": False, "disable": None}}
-    # papermill fills in what stands between braces in a path.
-    files = [str(p).replace("{", "{{").replace("}", "}}") for p in (path, target)]
+    files = [_verbatim(path), _verbatim(target)]
     try:
         papermill.execute_notebook(*files, job, cwd=path.parent, **options)
     except papermill.PapermillExecutionError as failure:
@@ -221,8 +292,9 @@ def _execute(path: Path, target: Path, job: Parameters, text: str) -> tuple[str,
         return "failed", f"{'' if own else where}{failure.evalue}"
     except KeyboardInterrupt:
         return "interrupted", "stopped with Ctrl-C"
-    except DeadKernelError as failure:
-        return "failed", f"{failure}: often for want of memory. Close other programs."
+    except Exception as failure:  # a kernel that is killed, a disk that is full, …
+        want = "often for want of memory or disk"
+        return "failed", f"{failure}: {want}. Close other programs, free some disk."
     return "passed", ""
 
 

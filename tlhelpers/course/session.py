@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -145,11 +145,15 @@ class Session:
         name : str
             Its name in ``results.json``, in the study and for :meth:`compare`.
         value : float
-            Any number, NumPy's and PyTorch's included.
+            Any number, NumPy's and PyTorch's included. What is not finite is said, and
+            is null in ``results.json``.
         """
-        self.metrics[name] = float(value)
-        _report({"kind": "metric", "name": name, "value": float(value)})
-        return float(value)
+        self.metrics[name] = value = float(value)
+        known = value if np.isfinite(value) else None
+        _report({"kind": "metric", "name": name, "value": known})
+        if known is None:
+            print(f"○ {name} is no number: {value}")
+        return value
 
     def claim(self, text: str, holds: bool, *, evidence: str = "") -> bool:
         """State what the lesson teaches and print whether this run bears it out.
@@ -296,7 +300,7 @@ def start(
     profile : {"auto", "mini", "full"}
         "auto" is "full" with a CUDA GPU and the model hub in reach, else "mini".
     seed : int
-        Seed for Python, NumPy and PyTorch, >= 0.
+        Seed for Python, NumPy and PyTorch, 0 … 2,147,483,647.
     notebook : str
         Two-digit number, to find the notebook's study.
     data : path or None
@@ -309,9 +313,9 @@ def start(
     Raises
     ------
     CourseError
-        If the profile is unknown.
+        If the profile is unknown, or the seed is none.
     """
-    check_profile(profile)
+    check_choices(profile, seed)
     # Libraries warn each other about things no learner can change.
     warnings.filterwarnings("ignore", message=".*torch.jit.script.*deprecated.*")
     machine.seed_everything(seed)
@@ -326,11 +330,14 @@ def start(
     return run
 
 
-def check_profile(profile: str) -> None:
-    """Raise CourseError if there is no such profile."""
+def check_choices(profile: str, seed: int) -> None:
+    """Raise CourseError if there is no such profile, or no such seed."""
     if profile not in ("auto", "mini", "full"):
         problem = f"There is no profile {profile!r}."
         raise CourseError(problem, "Choose 'auto', 'mini' or 'full'.")
+    if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**31:
+        problem = f"A seed is a whole number from 0 to {2**31 - 1:,}; got {seed!r}."
+        raise CourseError(problem, "Take SEED = 0, for example.")
 
 
 def is_smoke() -> bool:
@@ -341,7 +348,36 @@ def is_smoke() -> bool:
 def read_study(notebook: str) -> dict[str, Any] | None:
     """Read ``data/studies/NN.json``; None where no study has been run."""
     path = machine.data_folder() / "studies" / f"{notebook}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return legible(path, read_json, machine.REPAIR) if path.is_file() else None
+
+
+def read_json(path: Path, keys: Iterable[str] = ("metrics",)) -> dict[str, Any]:
+    """Read a file that has these keys at least."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return content | {key: content[key] for key in keys}
+
+
+def legible(path: Path, read: Callable[[Path], Any], next_step: str) -> Any:
+    """Return what is read from a file, or say that it is missing or damaged.
+
+    Parameters
+    ----------
+    path : Path
+    read : callable
+        Takes the path.
+    next_step : str
+        What to do where it raises.
+
+    Raises
+    ------
+    CourseError
+        Instead of whatever ``read`` raises.
+    """
+    try:
+        return read(path)
+    except Exception as error:  # each format raises kinds of its own
+        problem = f"{path} is missing or damaged ({type(error).__name__}: {error})."
+        raise CourseError(problem, next_step) from None
 
 
 def _report(entry: dict[str, Any]) -> None:

@@ -17,9 +17,7 @@ def exercise_1(answer: Any) -> None:
         1280 * 2 + 2: "That is a head for two classes; take three.",
     }
     unlike(answer, mistakes)
-    assert answer == 1280 * 3 + 3, (
-        "One weight per feature and class, one bias per class."
-    )
+    assert answer == 1280 * 3 + 3, "A weight per feature and class, a bias per class."
 
 
 def exercise_2(answer: Callable) -> None:

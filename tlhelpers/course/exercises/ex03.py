@@ -23,9 +23,7 @@ def exercise_2(answer: Callable) -> None:
     old, grey = nn.Conv2d(3, 4, 3, padding=1), torch.rand(2, 1, 8, 8)
     wanted, bias = old(grey.expand(-1, 3, -1, -1)), old.bias.clone()
     new = answer(old)
-    assert tuple(new.weight.shape) == (4, 1, 3, 3), (
-        "The new convolution needs one input channel and the same outputs."
-    )
+    assert tuple(new.weight.shape) == (4, 1, 3, 3), "It needs one input channel."
     assert new.bias is not None and torch.allclose(new.bias, bias), (
         "The bias differs: it is added once, so copy it as it is."
     )
@@ -38,7 +36,5 @@ def exercise_3(answer: Sequence[float]) -> None:
     """Answer with two numbers, [first stage, last stage]."""
     assert len(answer) == 2, "Two numbers are asked for: the first stage and the last."
     first, last = map(float, answer)
-    assert max(first, last) < 0.95, (
-        "That alike is only a network to itself: pretrained=False gives the other."
-    )
+    assert max(first, last) < 0.95, "That alike is only a network to itself."
     assert 0 < last < first, "The first stage comes first; CKA lies between 0 and 1."

@@ -29,26 +29,18 @@ def exercise_2(answer: Callable) -> None:
     assert off(20, 200, 1.0, 1) < 1e-9, "After a tenth of the steps it is at its peak."
     assert off(200, 200, 1.0, 1 / 32) < 1e-9, "At the last step it is lr / 32 again."
     halfway = (1 + 1 / 32) / 2
-    assert off(110, 200, 2.0, 2 * halfway) < 1e-9, (
-        "Between the corners the line is straight, and all of it scales with lr."
-    )
-    assert off(10, 200, 1.0, halfway) < 1e-9, (
-        "On the way up the line is straight, too: halfway to the peak after 5 %."
-    )
-    assert off(4, 40, 1.0, 1) < 1e-9, (
-        "The corner lies at a tenth of any number of steps."
-    )
+    assert off(110, 200, 2.0, 2 * halfway) < 1e-9, "It is straight, and scales with lr."
+    assert off(10, 200, 1.0, halfway) < 1e-9, "On the way up the line is straight, too."
+    assert off(4, 40, 1.0, 1) < 1e-9, "The corner is at a tenth of any number of steps."
 
 
 def exercise_3(answer: Callable) -> None:
     """Take rows, old words and new words; return a row for each new word."""
     rows = np.array([[1.0, 2.0], [3.0, 5.0], [8.0, 13.0]])
-    assert np.shape(answer(rows, list("abc"), list("cxab"))) == (4, 2), (
-        "One row for each **new** word."
-    )
+    shape = np.shape(answer(rows, list("abc"), list("cxab")))
+    assert shape == (4, 2), "One row for each **new** word."
     assert np.allclose(answer(rows, list("abc"), list("cab")), rows[[2, 0, 1]]), (
         "A known word keeps its row, wherever it stands in the new vocabulary."
     )
-    assert np.allclose(
-        np.asarray(answer(rows, list("abc"), list("ax")))[1], [4, 20 / 3]
-    ), "A new word starts at the mean of all old rows."
+    new = answer(rows, list("abc"), list("ax"))[1]
+    assert np.allclose(new, [4, 20 / 3]), "It starts at the mean of all old rows."
