@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -237,6 +238,184 @@ def test_a_cut_or_strange_project_file_is_damage(projects_by_kind, tmp_path):
         (folder / "project.json").write_text(text, encoding="utf-8")
         with pytest.raises(tl.CourseError, match="damaged"):
             load_project(folder)
+
+
+# --- a folder from a stranger --------------------------------------------------------
+
+NETWORK, GONE = ("card", "network"), object()
+ODD = {"examples": 9, "accuracy": "x", "low": 0, "high": 1}
+#: Kind of project, where its card is changed, to what, a word of the answer.
+STRANGE = [
+    *[("images", ["temperature"], v, "temp") for v in (0, -1, "1", None, True, GONE)],
+    *[
+        ("images", ["temperature"], v, "damaged")
+        for v in (float("nan"), float("inf"), 1e400)
+    ],
+    ("images", ["class_names"], ["a"], "too short"),
+    ("images", ["class_names"], ["a", "a"], "non-unique"),
+    ("images", ["class_names"], "ab", "array"),
+    ("images", ["class_names"], [1, 2], "class_names"),
+    ("images", ["class_names"], ["a", "\ud800", "c"], "surrogates"),
+    ("images", ["class_names"], ["a", "b"], "another architecture"),
+    ("images", ["name"], "", "name"),
+    ("images", ["name"], 3, "name"),
+    ("images", ["extra"], 3, "extra"),
+    ("images", ["kind"], "texts", "damaged"),
+    ("texts", ["kind"], "images", "damaged"),
+    ("images", ["sha256"], {}, "network.safetensors"),
+    ("images", ["sha256"], GONE, "sha256"),
+    ("images", ["sha256"], {"network.safetensors": 5}, "sha256"),
+    ("images", ["sha256", "../outside"], "0" * 64, "outside"),
+    ("images", ["sha256", "/etc/hostname"], "0" * 64, "hostname"),
+    ("texts", ["sha256", "tokenizer/tokenizer.json"], GONE, "damaged"),
+    *[
+        ("images", [*NETWORK, "size"], v, "size")
+        for v in (0, -1, 10**9, 224.0, "224", None, True, GONE)
+    ],
+    *[
+        ("images", [*NETWORK, "arch"], v, "arch")
+        for v in (3, None, "hf-hub:some/where", "vit_giant_patch14_224", GONE)
+    ],
+    ("images", [*NETWORK, "arch"], "bert", "damaged"),
+    ("texts", [*NETWORK, "arch"], "small_vgg", "damaged"),
+    ("images", [*NETWORK, "pretrained"], True, "pretrained"),
+    ("texts", [*NETWORK, "size"], 1024, "damaged"),
+    ("texts", [*NETWORK, "config"], GONE, "damaged"),
+    *[
+        ("texts", [*NETWORK, "config", key], v, key)
+        for key, v in (
+            ("num_hidden_layers", 10**6),
+            ("num_hidden_layers", 1.0),
+            ("hidden_size", 10**9),
+            ("vocab_size", -1),
+            ("auto_map", {"AutoModel": "some/where"}),
+            ("_attn_implementation", "some/where"),
+            ("pad_token_id", 7),
+        )
+    ],
+    ("texts", [*NETWORK, "config", "num_attention_heads"], 3, "architecture"),
+    ("texts", [*NETWORK, "config", "hidden_size"], GONE, "architecture"),
+    ("texts", [*NETWORK, "config", "vocab_size"], 10, "architecture"),
+    ("images", ["card"], {}, "network"),
+    ("images", ["card"], None, "card"),
+    ("images", ["card", "certain"], 2, "certain"),
+    ("images", ["card", "certain"], "x", "certain"),
+    ("images", ["card", "figures"], [], "figures"),
+    ("images", ["card", "figures"], {"test": {}}, "examples"),
+    ("images", ["card", "figures"], {"test": ODD}, "accuracy"),
+]
+
+
+@pytest.mark.parametrize(("kind", "place", "value", "word"), STRANGE)
+def test_what_no_project_may_say_is_refused(
+    kind, place, value, word, projects_by_kind, tmp_path, monkeypatch
+):
+    folder = projects_by_kind[kind].save(tmp_path)
+
+    def change(kept):
+        part = kept
+        for key in place[:-1]:
+            part = part[key]
+        if value is GONE:
+            del part[place[-1]]
+        else:
+            part[place[-1]] = value
+        return kept
+
+    rewritten(folder, change)
+    if "architecture" not in word:  # nothing is made before all is known
+        monkeypatch.setattr(projects, "_build", lambda *_: pytest.fail("built"))
+    with pytest.raises(tl.CourseError, match=word) as caught:
+        load_project(folder)
+    assert "→ Copy the whole folder again" in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize("text", ["", "{", "3", "null", '"x"', "[" * 10**5, "\0", "[]"])
+def test_what_is_no_project_file_is_damage(text, projects_by_kind, tmp_path):
+    folder = projects_by_kind["images"].save(tmp_path)
+    (folder / "project.json").write_text(text)
+    with pytest.raises(tl.CourseError, match="project.json is damaged"):
+        load_project(folder)
+    (folder / "project.json").write_bytes(b"\xff\xfe{")
+    with pytest.raises(tl.CourseError, match="project.json is damaged"):
+        load_project(folder)
+
+
+def test_no_right_to_read_is_said(projects_by_kind, tmp_path, monkeypatch):
+    folder = projects_by_kind["images"].save(tmp_path)
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(projects.Path, "read_bytes", refuse)
+    with pytest.raises(tl.CourseError, match="Permission denied"):
+        load_project(folder)
+
+
+@pytest.mark.parametrize("damage", ["", "{}", "[]", '{"version": "1.0"}', None])
+def test_a_tokenizer_that_is_none_is_never_asked_for_elsewhere(
+    damage, projects_by_kind, tmp_path, network_attempts
+):
+    folder = projects_by_kind["texts"].save(tmp_path)
+    file = folder / "tokenizer" / "tokenizer.json"
+    file.unlink() if damage is None else file.write_text(damage)
+    if damage is not None:  # its sum agrees: the folder is a stranger's
+
+        def change(kept):
+            kept["sha256"]["tokenizer/tokenizer.json"] = projects.file_sha256(file)
+            return kept
+
+        rewritten(folder, change)
+    with pytest.raises(tl.CourseError, match="Copy the whole folder"):
+        load_project(folder)
+    assert network_attempts == []
+
+
+def test_a_tokenizers_own_words_on_code_are_not_read(projects_by_kind, tmp_path):
+    project = projects_by_kind["texts"]
+    folder = project.save(tmp_path)
+    file = folder / "tokenizer" / "tokenizer_config.json"
+    words = {"tokenizer_class": "Other", "auto_map": {"AutoTokenizer": ["x/y.Z", None]}}
+    file.write_text(json.dumps(words))
+
+    def change(kept):
+        kept["sha256"]["tokenizer/tokenizer_config.json"] = projects.file_sha256(file)
+        return kept
+
+    loaded = load_project(rewritten(folder, change))
+    assert np.array_equal(loaded.predict_proba(TEXTS), project.predict_proba(TEXTS))
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"temperature": float("nan")}, "NaN"),
+        ({"temperature": np.float64(-1)}, "temperature"),
+        ({"class_names": ("a", "a", "b")}, "non-unique"),
+        ({"class_names": ("a", "b", "\udcff")}, "surrogates"),
+        ({"card": {"network": {"arch": "of_mars", "size": 8}}}, "of_mars"),
+        ({"card": {"network": {"arch": "small_vgg", "size": 8}, "x": {1}}}, "set"),
+    ],
+)
+def test_what_could_not_be_loaded_again_is_said_before_anything_is_written(
+    change, word, projects_by_kind, tmp_path
+):
+    older = projects_by_kind["images"].save(tmp_path / "kept")
+    before = {file: file.read_bytes() for file in older.iterdir()}
+    with pytest.raises(tl.CourseError, match=f"'shapes' cannot be kept.*{word}"):
+        replace(projects_by_kind["images"], **change).save(older)
+    assert {file: file.read_bytes() for file in older.iterdir()} == before
+    load_project(older)
+
+
+def test_a_folder_at_home_is_meant(projects_by_kind, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    folder = projects_by_kind["images"].save("~/kept")
+    assert folder == tmp_path / "kept" and not (tmp_path / "~").exists()
+    assert load_project("~/kept").name == "shapes"
 
 
 def test_an_unknown_architecture_is_named(projects_by_kind, tmp_path):

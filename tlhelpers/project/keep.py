@@ -1,7 +1,7 @@
 """A trained classifier that is kept in a folder, and used without its training."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from jinja2 import Environment, PackageLoader
+from jsonschema import Draft4Validator
 from PIL import Image
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -19,9 +20,14 @@ from ..errors import CourseError
 from ..machine import file_sha256
 
 AT_A_TIME = 16  # examples: more take more memory, and no less time on a CPU
-WEIGHTS, CARD, TOKENIZER = "network.safetensors", "project.json", "tokenizer"
+WEIGHTS, CARD = "network.safetensors", "project.json"
+TOKENIZER = "tokenizer/tokenizer.json"
 COPY = "Copy the whole folder again, or save the project again."
 WORDS = Environment(loader=PackageLoader(__package__, "words"), autoescape=True)
+#: What a project may say: types, ranges, architectures, keys. Draft 4 of JSON Schema,
+#: because to later ones 1.0 is a whole number.
+SCHEMA = Draft4Validator(json.loads(WORDS.get_template("schema.json").render()))
+SHAPE = SCHEMA.schema["definitions"]["config"]["properties"]  # of a BERT
 
 
 class PictureClassifier(nn.Module):
@@ -139,16 +145,23 @@ class Project:
         -------
         Path
             The folder.
+
+        Raises
+        ------
+        CourseError
+            If the project says what could not be loaded again; nothing is written.
         """
-        folder = Path(folder)
+        folder, sums = Path(folder).expanduser(), {WEIGHTS: "", TOKENIZER: ""}
+        kept = vars(self) | {"network": None, "tokenizer": None, "sha256": sums}
+        _check(lambda: json.dumps(kept), f"The project {self.name!r} cannot be kept")
         folder.mkdir(parents=True, exist_ok=True)
         weights = {k: v.contiguous() for k, v in self.network.state_dict().items()}
         (folder / WEIGHTS).write_bytes(save(weights))
+        names = [WEIGHTS]
         if self.tokenizer is not None:
-            self.tokenizer.save_pretrained(folder / TOKENIZER)
-        files = [folder / WEIGHTS, *sorted(folder.glob(f"{TOKENIZER}/*"))]
-        sums = {f.relative_to(folder).as_posix(): file_sha256(f) for f in files}
-        kept = {**vars(self), "network": None, "tokenizer": None, "sha256": sums}
+            self.tokenizer.save_pretrained(folder / "tokenizer")
+            names += sorted(f"tokenizer/{f.name}" for f in folder.glob("tokenizer/*"))
+        kept["sha256"] = {name: file_sha256(folder / name) for name in names}
         (folder / CARD).write_text(json.dumps(kept, indent=1), "utf-8")
         (folder / "MODEL_CARD.md").write_text(self.model_card(), encoding="utf-8")
         return folder
@@ -206,6 +219,9 @@ def scale_head(network: nn.Module, factor: float) -> nn.Module:
 def load_project(folder: str | Path) -> Project:
     """Load what :meth:`Project.save` kept; needs nothing but the folder.
 
+    The folder may be a stranger's: what it says is held against a schema, and its files
+    against their sums, before anything is built. No other file is opened.
+
     Parameters
     ----------
     folder : path
@@ -213,27 +229,36 @@ def load_project(folder: str | Path) -> Project:
     Raises
     ------
     CourseError
-        If the folder holds no project, a file in it is missing or damaged, or the
-        network is of a kind that this version cannot build.
+        If the folder holds no project, a file in it is missing or damaged, or it says
+        what no project may say.
     """
-    folder, file = Path(folder), Path(folder, CARD)
+    folder, file = Path(folder).expanduser(), Path(folder, CARD).expanduser()
     if not file.is_file():
         raise CourseError(f"{folder} holds no project, no {CARD}.", "Check the path.")
-    try:
-        kept = {"network": None, **json.loads(file.read_text(encoding="utf-8"))}
-        sums, _ = kept.pop("sha256").items(), kept["card"]["network"]["arch"]
-        project = Project(**kept | {"class_names": tuple(kept["class_names"])})
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise CourseError(f"{file} is damaged.", COPY) from None
-    for name, sha256 in sums:
+    kept = _check(file.read_bytes, f"{file} is damaged")
+    for name, sha256 in kept.pop("sha256").items():
         if not (folder / name).is_file() or file_sha256(folder / name) != sha256:
             raise CourseError(f"{folder / name} is missing or damaged (sha256).", COPY)
-    project.network = _build(project, folder).eval()
+    project = Project(**kept | {"class_names": tuple(kept["class_names"])})
     try:
+        project.network = _build(project, folder).eval()
         project.network.load_state_dict(load_file(folder / WEIGHTS))
-    except RuntimeError:
+    except Exception:  # each library has kinds of its own
         raise CourseError(f"{folder}: weights of another architecture.", COPY) from None
     return project
+
+
+def _check(read: Callable[[], str | bytes], place: str) -> dict[str, Any]:
+    """Read what a project says, and hold it against the schema."""
+    try:
+        # NaN is no number here.
+        kept = {"network": None, **json.loads(read(), parse_constant=int)}
+        json.dumps(kept, ensure_ascii=False).encode()  # and half a letter is none
+        SCHEMA.validate(kept)
+    except Exception as error:  # no right to read, no JSON, not as the schema says
+        found = f"{getattr(error, 'json_path', '')} {getattr(error, 'message', error)}"
+        raise CourseError(f"{place}: {found:.300}.", COPY) from None
+    return kept
 
 
 def _build(project: Project, folder: Path) -> nn.Module:
@@ -241,9 +266,9 @@ def _build(project: Project, folder: Path) -> nn.Module:
     how, n = project.card["network"], len(project.class_names)
     if project.kind != "texts":
         return PictureClassifier(sources.load_source(how["arch"], pretrained=False), n)
-    from transformers import AutoTokenizer, BertConfig, BertModel
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-    files = folder / TOKENIZER
-    project.tokenizer = AutoTokenizer.from_pretrained(files, local_files_only=True)
+    # This file alone: no code, and nothing that could be asked of the hub.
+    project.tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(folder / TOKENIZER))
     body = BertModel(BertConfig(**how["config"]), add_pooling_layer=False)
     return bert.BertClassifier(body, n)

@@ -16,8 +16,8 @@ from torch.nn.functional import interpolate
 from .. import bert, datasets, features, heads, own_data, sources, surgery, training
 from ..duplicates import near_duplicates
 from ..errors import CourseError
-from ..tasks import PARTS, ImageSplit, Task, TextSplit, check_splits
-from .keep import AT_A_TIME, WORDS, PictureClassifier, Project, answer
+from ..tasks import FORMATS, PARTS, ImageSplit, Task, TextSplit, check_splits
+from .keep import AT_A_TIME, SHAPE, WORDS, PictureClassifier, Project, answer
 
 KINDS = {"pictures": "images", "texts": "texts"}
 #: By kind: sizes, the best first; steps for each training example, enough and at most;
@@ -137,9 +137,8 @@ def drop_leaks(task: Task, pairs: pd.DataFrame) -> Task:
     # The splits of a pair stand in the order train, valid, test.
     across = pairs[pairs["split"] != pairs["other split"]]
     for part, leaks in across.groupby("split")["row"]:
-        split = getattr(task, part)
-        rows = np.delete(np.arange(len(split)), leaks)
-        task = replace(task, **{part: split.take(rows)})
+        rows = np.delete(np.arange(len(getattr(task, part))), leaks)
+        task = replace(task, **{part: getattr(task, part).take(rows)})
     return task
 
 
@@ -181,14 +180,9 @@ def inspect_data(task: Task, pairs: pd.DataFrame | None = None) -> pd.DataFrame:
 
 def _extents(split: ImageSplit | TextSplit) -> list[int]:
     """Count the words of each text, or the pixels along each picture's shorter side."""
-    return list(map(_extent, getattr(split, "paths", None) or split.texts))
-
-
-def _extent(example: str | Path) -> int:
-    if isinstance(example, str):
-        return len(example.split())
-    with Image.open(example) as image:
-        return min(image.size)
+    if isinstance(split, TextSplit):
+        return [len(text.split()) for text in split.texts]
+    return [min(Image.open(path, formats=FORMATS).size) for path in split.paths]
 
 
 def decision_table() -> pd.DataFrame:
@@ -379,9 +373,8 @@ def new_project(
         profile = "full" if plan.source == "bert-base-uncased" else "mini"
         loaded = bert.load_bert(profile, **start)
         network = bert.BertClassifier(loaded.body, n, seed=seed)
-        numbers = loaded.body.config.to_dict().items()
-        shape = {k: v for k, v in numbers if isinstance(v, (int, float))}
-        how = {"arch": "bert", "config": shape}
+        numbers = loaded.body.config.to_dict()
+        how = {"arch": "bert", "config": {k: numbers[k] for k in SHAPE}}
     about = {k: v for k, v in task.card.items() if isinstance(v, (str, list))}
     about |= dict(zip(PARTS, map(len, _splits(task))), classes=list(task.class_names))
     card = {
