@@ -121,6 +121,29 @@ def test_damaged_weights_are_refused_before_anything_is_loaded(copied, monkeypat
         tl.load_bert()
 
 
+@pytest.mark.parametrize("name", ["tokenizer.json", "vocab.txt", "config.json"])
+def test_a_damaged_tokenizer_is_refused_as_well(name, monkeypatch, tmp_path):
+    real = module._folder(public_card("minilm"))
+    (tmp_path / "model").mkdir()
+    for path in real.glob("*.*"):
+        (tmp_path / "model" / path.name).symlink_to(path)
+
+    class Spec:
+        origin = str(tmp_path / "__init__.py")
+
+    monkeypatch.setattr(module, "find_spec", lambda _: Spec)
+    assert module._folder(public_card("minilm")) == tmp_path / "model"
+    content = (real / name).read_bytes()
+    (tmp_path / "model" / name).unlink()
+    with pytest.raises(tl.CourseError, match=f"{name} is missing"):
+        tl.load_bert()
+    (tmp_path / "model" / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(
+        tl.CourseError, match=f"{name} is .*damaged.*\n.*force-reinstall"
+    ):
+        tl.load_bert()
+
+
 @pytest.mark.parametrize("profile", ["mini", "full"])
 def test_without_package_and_hub_both_ways_out_are_named(
     profile, monkeypatch, tmp_path

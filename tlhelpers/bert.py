@@ -8,7 +8,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -150,7 +150,7 @@ def load_bert(profile: str = "mini", *, pretrained: bool = True, seed: int = 0) 
     return Bert(tokenizer, body.eval(), lr, card)
 
 
-def _folder(card: dict[str, str]) -> Path:
+def _folder(card: dict[str, Any]) -> Path:
     """Find the folder with weights and tokenizer: in the package, else from the hub."""
     from huggingface_hub import snapshot_download
 
@@ -161,13 +161,13 @@ def _folder(card: dict[str, str]) -> Path:
     else:
         with fetching(repo, f"Connect to the network, or {CURE}"):
             found = snapshot_download(repo, revision=version, allow_patterns=FILES)
-    file = Path(found, "model.safetensors")
-    repair = f"To repair them, {CURE}"
-    if not file.is_file():
-        raise CourseError(f"The weights {file} are missing.", repair)
-    if "sha256" in card and file_sha256(file) != card["sha256"]:
-        raise CourseError(f"The weights {file} are damaged (sha256).", repair)
-    return file.parent
+    # A hub's copy of the small files may be newer than the package's.
+    small, repair = card["package_files"] if spec else {}, f"To repair them, {CURE}"
+    for name, sha256 in {"model.safetensors": card.get("sha256"), **small}.items():
+        file = Path(found, name)
+        if not file.is_file() or (sha256 and file_sha256(file) != sha256):
+            raise CourseError(f"{file} is missing or damaged (sha256).", repair)
+    return Path(found)
 
 
 class BertClassifier(nn.Module):
