@@ -15,7 +15,7 @@ from transformers import BertConfig, BertForPreTraining, BertModel
 
 import tlhelpers as tl
 from tlhelpers import bert as module
-from tlhelpers.machine import public_card
+from tlhelpers.machine import file_sha256, public_card
 
 TEXTS = ["A fine film.", "what a waste of an evening, and of money", "", "très bon 👍"]
 
@@ -186,7 +186,7 @@ def test_the_hubs_cache_is_used_where_the_package_is_missing(
     if profile == "mini":
         with pytest.raises(tl.CourseError, match="damaged"):
             tl.load_bert(profile)
-        made = module.file_sha256(files / "model.safetensors")
+        made = file_sha256(files / "model.safetensors")
         pinned = {**card, "sha256": made}
         monkeypatch.setattr(module, "public_card", lambda name: pinned)
     loaded = tl.load_bert(profile)
@@ -357,3 +357,27 @@ def test_gradient_times_input_is_the_change_of_the_logit(tiny):
         table.data[piece] = kept
     change = (logits[0] - logits[1]) / (2 * step)
     assert float(found[1]) == pytest.approx(change, rel=0.02, abs=1e-5)
+
+
+@pytest.mark.parametrize("sign", ["x", "\u00e9", "7"])
+def test_a_word_without_end_leaves_the_rest_of_the_text(sign, capsys):
+    tokenizer = tl.load_bert().tokenizer
+    whole, short = "the boat came home", sign * 20
+    ids = module.encode(
+        tokenizer, [f"{sign * 6000} {whole}", f"{short} {whole}", whole]
+    )
+    assert torch.equal(ids[0], ids[1]) and tokenizer.unk_token_id not in ids
+    assert "1 of 3 texts were cut" in capsys.readouterr().out
+
+
+def test_a_text_of_megabytes_is_cut_and_counted(capsys):
+    tokenizer = tl.load_bert().tokenizer
+    texts = ["word " * 360_000, "\u4f60\u597d" * 900_000, "x" * 1_800_000, "short"]
+    assert module.encode(tokenizer, texts).shape == (4, 128)
+    assert "3 of 4 texts were cut" in capsys.readouterr().out
+
+
+def test_a_line_of_underscores_is_no_word_without_end(capsys):
+    tokenizer = tl.load_bert().tokenizer
+    assert module.encode(tokenizer, ["_" * 120]).shape == (1, 122)
+    assert not capsys.readouterr().out

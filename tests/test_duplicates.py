@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
 from pictures import draw
 from PIL import Image
+from sklearn.feature_extraction.text import TfidfVectorizer
 from torch.nn.functional import interpolate, normalize
 
 import tlhelpers as tl
@@ -177,3 +180,58 @@ def test_nothing_alike_gives_a_table_with_all_columns():
         "other row",
         "same label",
     ]
+
+
+def some_texts(n: int, different: int, seed: int = 0) -> list[str]:
+    """Write texts of frequent and rare words; every fifth resembles another one."""
+    rng = np.random.default_rng(seed)
+    letters = np.array(list("abcdefghijklmnopqrst"))
+    words = ["".join(letters[rng.integers(0, 20, 5)]) for _ in range(different)]
+    rank = 1 / np.arange(1, different + 1)
+    rows = rng.choice(words, (n, 30), p=rank / rank.sum())
+    for i in range(0, n - 1, 5):
+        changed = rng.integers(0, 8)
+        rows[i + 1, changed:] = rows[i, changed:]
+    return [" ".join(row) for row in rows]
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.5, 0.85, 0.95])
+@pytest.mark.parametrize("different", [60, 3000])
+def test_the_same_pairs_are_found_as_by_comparing_all_with_all(threshold, different):
+    written = some_texts(400, different)
+    task = texts(written[:200], written[200:300], written[300:])
+    vectors = duplicates._words([task.train, task.valid, task.test])
+    exact = np.triu((vectors @ vectors.T).toarray(), 1)
+    pairs = tl.near_duplicates(task, threshold=threshold)
+    start = {"train": 0, "valid": 200, "test": 300}
+    i = pairs["split"].map(start) + pairs["row"]
+    j = pairs["other split"].map(start) + pairs["other row"]
+    np.testing.assert_allclose(pairs["similarity"], exact[i, j], atol=1e-9)
+    assert len(pairs) == (exact >= threshold).sum() > 10
+
+
+def test_cosines_are_those_of_a_vocabulary_or_differ_by_a_word():
+    written = some_texts(400, 3000)
+    pattern = {"token_pattern": r"[^\W\d_]+", "ngram_range": (1, 2)}
+    theirs = TfidfVectorizer(sublinear_tf=True, **pattern).fit_transform(written)
+    split = TextSplit(tuple(written), np.zeros(400))
+    ours = duplicates._words([split])
+    gap = np.abs((ours @ ours.T).toarray() - (theirs @ theirs.T).toarray())
+    # Of four million places two words may share one.
+    assert np.median(gap) < 1e-9 and (gap > 1e-3).mean() < 0.01 and gap.max() < 0.06
+
+
+def test_many_texts_are_not_compared_all_with_all():
+    written = some_texts(4000, 40_000)
+    tracemalloc.start()
+    pairs = tl.near_duplicates(
+        texts(written[:3000], written[3000:3500], written[3500:])
+    )
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(pairs) > 200 and peak < 250e6  # a table of all with all: gigabytes
+
+
+def test_texts_without_a_letter_resemble_nothing():
+    numbers = [f"{i} {i * i} !" for i in range(8)]
+    assert tl.near_duplicates(texts(numbers, ["1 1 !"], ["4 16 !"])).empty

@@ -387,3 +387,8 @@ def test_three_classes_are_possible(matched, tokens):
     labels = [0, 1, 2, 1] * 6
     learn = tl.train_classifier(tokens, labels, scratch(matched), epochs=(1,))
     assert tl.classify(learn, tokens[:5]).shape == (5, 3)
+
+
+def test_fewer_texts_than_a_batch_are_one_step():
+    texts = [(["xxbos", "hi"], i % 2) for i in range(6)]
+    assert len(tl.text_loaders(texts, ["xxunk", "xxpad", "xxbos", "hi"]).train) == 1

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
+import sys
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from huggingface_hub import constants
 
 import tlhelpers as tl
 from tlhelpers import machine
+from tlhelpers.errors import CourseError
 
 
 @pytest.fixture(autouse=True)
@@ -217,3 +220,70 @@ def test_changed_file_of_a_model_is_named(reader, suffix):
     with pytest.raises(tl.CourseError, match=rf"reader\{suffix} is damaged"):
         machine.read_model_card("reader")
     assert machine.read_model_card("reader", check=False)[0] == reader
+
+
+# --- side by side --------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def small_training(seed):
+    """Train a tiny network; return its weights."""
+    torch.manual_seed(seed)
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten())
+    model.append(torch.nn.Linear(4 * 6 * 6, 2))
+    x = torch.randint(0, 256, (12, 3, 8, 8), dtype=torch.uint8)
+    change = lambda b: tl.augment(b.float() / 255)  # noqa: E731
+    tl.fit(model, (x, torch.arange(12) % 2), epochs=3, lr=1e-2, transform=change)
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def test_side_by_side_keeps_the_order_and_takes_what_cannot_be_pickled(two_threads):
+    shift = 5
+    found = tl.side_by_side(lambda a, b: 10 * a + b + shift, [(k, 1) for k in range(7)])
+    assert found == [10 * k + 6 for k in range(7)]
+    assert tl.side_by_side(lambda: 1, []) == []
+
+
+def test_side_by_side_gives_what_one_after_the_other_gives(two_threads):
+    found = tl.side_by_side(small_training, [(seed,) for seed in range(4)])
+    torch.set_num_threads(1)
+    for seed, weights in enumerate(found):
+        assert torch.equal(weights, small_training(seed))
+    assert not torch.equal(found[0], found[1])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a copy of the process")
+def test_side_by_side_uses_other_processes_with_their_share_of_threads(two_threads):
+    found = tl.side_by_side(lambda k: (os.getpid(), torch.get_num_threads()), [(0,)])
+    assert found[0][0] != os.getpid() and found[0][1] == 1
+    torch.set_num_threads(1)
+    assert tl.side_by_side(os.getpid, [()]) == [os.getpid()]
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "value"),
+    [(sys, "platform", "win32"), (machine, "default_device", lambda: "cuda")],
+)
+def test_side_by_side_is_one_after_the_other_where_it_must_be(
+    two_threads, monkeypatch, module, name, value
+):
+    monkeypatch.setattr(module, name, value)
+    assert tl.side_by_side(os.getpid, [(), ()]) == [os.getpid()] * 2
+
+
+def test_side_by_side_leaves_the_random_numbers_and_passes_errors_on(two_threads):
+    def fail():
+        raise CourseError("Nothing to learn from.", "Give labels.")
+
+    before = torch.get_rng_state()
+    tl.side_by_side(small_training, [(0,), (1,)])
+    assert torch.equal(before, torch.get_rng_state())
+    with pytest.raises(CourseError, match="Nothing to learn from.\n→ Give labels"):
+        tl.side_by_side(fail, [()])

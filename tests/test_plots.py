@@ -88,12 +88,6 @@ CALLS = {
         lambda ax: tl.plot_matrix([[0.25, 1.0]], ["tuned"], ["early", "late"], ax=ax),
         ["tuned: early 0.25, late 1.00"],
     ),
-    "plot_reliability": (
-        lambda ax: tl.plot_reliability(
-            {"a": tl.reliability(np.array([[0.9, 0.1]] * 2), np.array([0, 1]))}, ax=ax
-        ),
-        ["a 0.40 too certain"],
-    ),
     "plot_matrix of counts": (
         lambda ax: tl.plot_matrix(
             confusion_matrix([0, 0, 1, 1], [0, 1, 1, 1]),
@@ -117,10 +111,6 @@ CALLS = {
     "plot_points in groups": (
         lambda ax: tl.plot_points(WORDS, xlabel="first", ylabel="second", ax=ax),
         ["wide a 2, 0.000; wide b -2, 0.000", "high d 0, -1.000"],
-    ),
-    "plot_text": (
-        lambda ax: tl.plot_text(["win", "\n", "boat"], [0.5, 0, -0.75], "spam", ax=ax),
-        ["spam", "boat -0.75, win +0.50, ¶"],
     ),
     "plot_heat": (
         lambda ax: tl.plot_heat(discs(), HEAT, ["cat", "dog"], ax=ax),
@@ -298,30 +288,6 @@ def test_interval_is_a_bar_from_its_low_to_its_high_end():
     assert [t.get_text() for t in ax.texts] == ["0.800", "0.600 ± 0.141"]
 
 
-def test_text_breaks_its_lines_and_colours_by_sign():
-    words = ["one"] * 100
-    ax = tl.plot_text(words, [1, -1] * 50)
-    assert len({t.get_position()[1] for t in ax.texts}) == 6
-    assert max(t.get_position()[0] + 3 for t in ax.texts) <= plots.WIDTH
-    colours = [to_hex(t.get_bbox_patch().get_facecolor()) for t in ax.texts[:2]]
-    assert colours == [plots.COLOURS[1].lower(), plots.COLOURS[0].lower()]
-
-
-def test_word_longer_than_a_line_stands_alone():
-    words = ["so", "x" * 200, "on"]
-    places = [t.get_position() for t in tl.plot_text(words, [0, 0, 1]).texts]
-    assert places == [(0, 0), (0, 1), (0, 2)]
-
-
-def test_words_do_not_overlap():
-    words = "the winner of a boat may call this number at once , dear sir".split() * 5
-    ax = tl.plot_text(words, np.linspace(-1, 1, len(words)))
-    ax.figure.canvas.draw()
-    boxes = [t.get_window_extent() for t in ax.texts]
-    for left, right in zip(boxes, boxes[1:]):
-        assert right.y0 != left.y0 or right.x0 > left.x1
-
-
 def test_costs_stand_on_a_logarithmic_axis():
     ax = CALLS["plot_points"][0](None)
     assert ax.get_xscale() == "log"
@@ -370,6 +336,29 @@ def test_losses_and_gains_have_opposite_colours():
     assert "pets -0.20, cells 0.10" in ax.figure.alt_text
 
 
+@pytest.mark.parametrize("n", [17, 102, 300])
+def test_of_many_classes_the_most_confused_are_shown(n):
+    names = [f"kind {i}" for i in range(n)]
+    counts = np.eye(n, dtype=int) * 9
+    for k in range(8):
+        counts[2 * k % n, (2 * k + 5) % n] = 3 + k
+    ax = tl.plot_matrix(counts, [f"true {name}" for name in names], names, digits=0)
+    width, height = ax.figure.get_size_inches()
+    assert width < 16 and height < 10
+    shown = [t.get_text() for t in ax.get_xticklabels()]
+    assert {"kind 14", "kind 2"} < set(shown) and len(shown) <= 16
+    assert f"The most confused of {n} classes." == ax.get_title()
+    assert "true kind 0: " in ax.figure.alt_text
+    rows = [t.get_text().removeprefix("true ") for t in ax.get_yticklabels()]
+    assert rows == shown
+
+
+def test_of_sixteen_classes_all_are_shown():
+    names = [f"kind {i}" for i in range(16)]
+    ax = tl.plot_matrix(np.eye(16), names, names)
+    assert len(ax.get_xticklabels()) == 16 and not ax.get_title()
+
+
 # --- names that look like formulas -------------------------------------------------
 
 ODD = ["$$", r"$\frac$", "a_b^c"]
@@ -384,11 +373,7 @@ NAMED = {
     "curves": lambda: tl.plot_curves(
         {n: {5: [0.5], 20: [0.6]} for n in ODD}, xlabel=ODD[0], log=True
     ),
-    "reliability": lambda: tl.plot_reliability(
-        {n: tl.reliability(np.array([[0.9, 0.1]] * 2), np.array([0, 1])) for n in ODD}
-    ),
     "matrix": lambda: tl.plot_matrix(np.eye(3), ODD, ODD),
-    "text": lambda: tl.plot_text(ODD, [1, 2, 3], ODD[0]),
     "points": lambda: tl.plot_points(
         {n: (i + 1, i) for i, n in enumerate(ODD)}, xlabel=ODD[0], log=True
     ),

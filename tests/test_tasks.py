@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import struct
 from dataclasses import FrozenInstanceError
+from pathlib import Path
+from types import SimpleNamespace
 
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -352,3 +355,53 @@ def test_parts_have_one_table_of_names():
         *("valid", "val", "validation", "dev", "eval")
     }
     assert PART_NAMES["training"] == "train" and PART_NAMES["testing"] == "test"
+
+
+def small_task(train: list[int]) -> TextTask:
+    part = lambda y: TextSplit(tuple(map(str, y)), np.array(y))  # noqa: E731
+    return TextTask("t", ("a", "b"), part(train), part([0, 1]), part([1, 0]))
+
+
+def test_a_task_that_has_what_is_needed_is_returned():
+    task = small_task([0, 1, 0, 1])
+    assert task.need() is task and task.need(2) is task
+
+
+def test_a_task_says_what_it_lacks():
+    with pytest.raises(tl.CourseError, match="needs 3 texts of each class in train"):
+        small_task([0, 1, 0, 1, 0]).need(3)
+    with pytest.raises(tl.CourseError, match="'t' has 2 of 'b'"):
+        small_task([0, 1, 0, 1, 0]).need(3)
+
+
+def test_fastai_sees_the_pictures_that_the_rest_of_the_lesson_sees(tmp_path):
+    """Lying, see-through and 16-bit pictures, through the block of lesson 01 itself."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for kind in ("disc", "square"):
+        (tmp_path / kind).mkdir()
+        for i in range(12):
+            image, path = draw(kind, i, 48).crop((0, 0, 48, 30)), tmp_path / kind
+            if i % 3 == 0:
+                image.save(path / f"{i}.png", exif=exif)
+            elif i % 3 == 1:
+                image.putalpha(Image.linear_gradient("L").resize(image.size))
+                image.save(path / f"{i}.png")
+            else:
+                grey = np.asarray(image.convert("L"), dtype=np.uint16) * 200 + 999
+                Image.fromarray(grey).save(path / f"{i}.png")
+    task = tl.from_folder(tmp_path)
+    (path,) = (Path(__file__).parents[1] / "notebooks").glob("01_*.ipynb")
+    cells = [c.source for c in nbformat.read(path, as_version=4).cells]
+    (cell,) = [c for c in cells if "DataBlock(" in c]
+    names = {"tl": tl, "torch": torch, "task": task, "SEED": 0, "size": 32, "few": 3}
+    names["run"] = SimpleNamespace(device="cpu")
+    exec(cell, names)
+    dls, sample = names["dls"], task.sample(3, 0)
+    for split, seen in ((sample.train, dls.train_ds), (task.valid, dls.valid_ds)):
+        assert len(split) == len(seen)
+        for i in range(len(split)):
+            np.testing.assert_array_equal(np.asarray(seen[i][0]), split[i][0])
+    tests = dls.test_dl(list(task.test.paths)).dataset
+    for i in range(len(task.test)):
+        np.testing.assert_array_equal(np.asarray(tests[i][0]), task.test[i][0])

@@ -1,4 +1,4 @@
-"""Word vectors: gensim against cosines by hand, averages, the association test."""
+"""Word vectors: gensim against cosines by hand, averages."""
 
 from __future__ import annotations
 
@@ -145,65 +145,9 @@ def test_average_is_gensims_mean_vector_of_each_text(wikipedia):
 def test_length_of_a_vector_does_not_matter():
     rows = np.array([[2, 0, 1], [1, 1, 0], [0, 3, -1], [-1, 0, 2.0]])
     one, other = keyed("abcd", rows), keyed("abcd", rows * [[0.1], [9], [5], [0.3]])
-    text, groups = [["a", "b", "d"]], (["a", "b"], ["c", "d"])
+    text = [["a", "b", "d"]]
     averages = [tl.average_vectors(v, text) for v in (one, other)]
     assert np.allclose(*averages, atol=1e-6)
-    leanings = [
-        tl.association(v, groups, (["a", "c"], ["b", "d"])) for v in (one, other)
-    ]
-    assert leanings[0] == pytest.approx(leanings[1], abs=1e-5)
-
-
-# --- association ---------------------------------------------------------------------
-
-
-def test_association_by_hand():
-    # The first group lies on the first attribute, the second on the other one.
-    words = ["x1", "x2", "y1", "y2", "a1", "a2", "b1", "b2"]
-    rows = [[1, 0], [1, 0.1], [0, 1], [0.1, 1], [1, 0], [1, 0], [0, 1], [0, 1.0]]
-    vectors = keyed(words, rows)
-    groups = (["x1", "x2"], ["y1", "y2"]), (["a1", "a2"], ["b1", "b2"])
-    effect, p = tl.association(vectors, *groups)
-    unit = vectors.get_normed_vectors()
-    lean = unit[:4] @ unit[4] - unit[:4] @ unit[6]
-    by_hand = (lean[:2].mean() - lean[2:].mean()) / lean.std(ddof=1)
-    assert effect == pytest.approx(by_hand) and effect > 1.5
-    assert p == pytest.approx(1 / 6)  # one of the six ways to divide four words
-    back, q = tl.association(vectors, groups[0][::-1], groups[1])
-    assert back == pytest.approx(-effect) and q == 1.0
-
-
-def test_association_is_the_exact_permutation_test_of_scipy(wikipedia):
-    from scipy.stats import permutation_test
-
-    sides = [["he", "man", "father", "son"], ["she", "woman", "mother", "daughter"]]
-    groups = [
-        "physics chemistry bread cheese".split(),
-        "poetry dance math rock".split(),
-    ]
-    unit = {w: wikipedia[w] for g in (*sides, *groups) for w in g}
-    lean = [
-        [
-            float(np.mean([unit[w] @ unit[m] for m in sides[0]]))
-            - float(np.mean([unit[w] @ unit[f] for f in sides[1]]))
-            for w in group
-        ]
-        for group in groups
-    ]
-    theirs = permutation_test(
-        lean,
-        lambda x, y: np.mean(x) - np.mean(y),
-        vectorized=False,
-        n_resamples=np.inf,
-        alternative="greater",
-    )
-    _, p = tl.association(wikipedia, tuple(groups), tuple(sides))
-    assert p == pytest.approx(theirs.pvalue)
-
-
-def test_association_needs_words(cross):
-    with pytest.raises(tl.CourseError, match="fewer than two"):
-        tl.association(cross, (["east"], ["?"]), (["north"], ["west"]))
 
 
 # --- loading ---------------------------------------------------------------------

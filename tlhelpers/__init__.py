@@ -9,7 +9,8 @@ __version__ = "0.1.0"
 
 _ROOMS = {
     "errors": "CourseError",
-    "tasks": "to_tensor",
+    "machine": "side_by_side",
+    "tasks": "read_image to_tensor",
     "own_data": "from_csv from_folder",
     "datasets": "load_drawings load_flowers load_mail load_pets load_reviews",
     "sources": "SourceModel load_source small_cnn",
@@ -19,7 +20,7 @@ _ROOMS = {
     "features": "FeatureExtractor extract_features grad_cam",
     "heads": "BayesianLogistic CommonScaler FineTuned GaussianProcess",
     "compression": "distill distillation_loss export_onnx",
-    "vectors": "association average_vectors load_vectors",
+    "vectors": "average_vectors load_vectors",
     "language": "classify continue_text load_language_model match_vocabulary "
     "slanted_triangular text_features text_loaders tokenize train_classifier",
     "bert": "BertClassifier WordPieceCNN load_bert tune_bert",
@@ -27,7 +28,7 @@ _ROOMS = {
     "transferability": "cka h_score knn_score leep logme rank_agreement",
     "duplicates": "most_alike near_duplicates",
     "plots": "describe explore_predictions mean_sd plot_answers plot_curves plot_heat "
-    "plot_images plot_matrix plot_points plot_reliability plot_scores plot_text",
+    "plot_images plot_matrix plot_points plot_scores",
     "course.session": "start",
     "course.check": "check",
     "course.doctor": "check_machine",

@@ -16,11 +16,11 @@ from .errors import CourseError
 from .tasks import ImageSplit, ImageTask, TextSplit, TextTask, stratified_split
 
 DOMAINS = ("film", "product", "place")
+Domain = str | Sequence[str]
+Root = Path | None
 
 
-def load_pets(
-    profile: str = "mini", *, seed: int = 0, root: Path | None = None
-) -> ImageTask:
+def load_pets(profile: str = "mini", *, seed: int = 0, root: Root = None) -> ImageTask:
     """Load cats and dogs: drawn by the course in mini, photographs in full.
 
     Parameters
@@ -50,7 +50,7 @@ def load_pets(
 
 
 def load_flowers(
-    profile: str = "mini", *, seed: int = 0, root: Path | None = None
+    profile: str = "mini", *, seed: int = 0, root: Root = None
 ) -> ImageTask:
     """Load flowers of five kinds: drawn in mini, photographed in full.
 
@@ -81,9 +81,7 @@ def load_flowers(
     return load_drawings(root or "flowers")
 
 
-def load_mail(
-    profile: str = "mini", *, seed: int = 0, root: Path | None = None
-) -> TextTask:
+def load_mail(profile: str = "mini", *, seed: int = 0, root: Root = None) -> TextTask:
     """Load e-mails, spam and ham: written for the course, or those of a company.
 
     Parameters
@@ -114,11 +112,7 @@ def load_mail(
 
 
 def load_reviews(
-    profile: str = "mini",
-    *,
-    domain: str | Sequence[str] = DOMAINS,
-    seed: int = 0,
-    root: Path | None = None,
+    profile: str = "mini", *, domain: Domain = DOMAINS, seed: int = 0, root: Root = None
 ) -> TextTask:
     """Load positive and negative reviews of films, products and places.
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from PIL import Image
-from sklearn.feature_extraction.text import TfidfVectorizer
+from scipy.sparse import csr_array, issparse
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from torch import Tensor
 from tqdm import tqdm
 
@@ -48,13 +49,9 @@ def near_duplicates(task: Task, *, threshold: float | None = None) -> pd.DataFra
     part = np.repeat(PARTS, [len(split) for split in splits])
     row = np.concatenate([np.arange(len(split)) for split in splits])
     label = np.concatenate([split.labels for split in splits])
-    found = []
-    for start, cosines in _cosines(vectors, vectors):
-        i, j = np.nonzero(np.triu(cosines >= limit, start + 1))  # i + start < j
-        score, i = cosines[i, j].astype(float), i + start
-        values = (score, part[i], row[i], part[j], row[j], label[i] == label[j])
-        found.append(pd.DataFrame(dict(zip(COLUMNS, values))))
-    pairs = pd.concat(found)
+    i, j, cosines = map(np.concatenate, zip(*_pairs(vectors, limit)))
+    values = (cosines, part[i], row[i], part[j], row[j], label[i] == label[j])
+    pairs = pd.DataFrame(dict(zip(COLUMNS, values)))
     return pairs.sort_values("similarity", ascending=False, ignore_index=True)
 
 
@@ -75,14 +72,51 @@ def most_alike(x: Tensor, others: Tensor) -> np.ndarray:
     mine, theirs = (_thumbnails(map(Image.fromarray, a)) for a in arrays)
     mirrored = theirs.reshape(-1, SIDE, SIDE)[:, :, ::-1].reshape(theirs.shape)
     both = np.concatenate([theirs, mirrored])
-    return np.concatenate([cosines.max(axis=1) for _, cosines in _cosines(mine, both)])
+    blocks = np.array_split(mine, len(mine) // BLOCK + 1)
+    return np.concatenate([(block @ both.T).max(axis=1) for block in blocks])
 
 
-def _words(splits: list[TextSplit]) -> Any:
+def _words(splits: list[TextSplit]) -> csr_array:
     """Weigh words and pairs of words: one row of length 1 for each text."""
-    options = {"ngram_range": (1, 2), "sublinear_tf": True, "dtype": np.float32}
-    count = TfidfVectorizer(token_pattern=r"[^\W\d_]+", **options)
-    return count.fit_transform([text for split in splits for text in split.texts])
+    options = {"token_pattern": r"[^\W\d_]+", "ngram_range": (1, 2), "norm": None}
+    # A vocabulary of all pairs of words would fill the memory.
+    count = HashingVectorizer(n_features=2**22, alternate_sign=False, **options)
+    counts = count.transform(text for split in splits for text in split.texts)
+    return csr_array(TfidfTransformer(sublinear_tf=True).fit_transform(counts))
+
+
+def _rarest(vectors: csr_array, rest: float) -> csr_array:
+    """Keep the rarest words of each row; the rest that goes is shorter than this.
+
+    Two rows whose rarest words have the product p have at most the cosine p + rest: in
+    the order of rareness, whatever they share behind the earlier cut is in the rest of
+    that row.
+
+    Source
+    ------
+    Bayardo, Ma and Srikant 2007, Scaling Up All Pairs Similarity Search.
+    """
+    rows = vectors[:, np.bincount(vectors.indices).argsort()]
+    rows.sort_indices()
+    squares = np.r_[0, np.cumsum(rows.data.astype(float) ** 2)]
+    ends = np.repeat(squares[rows.indptr[1:]], np.diff(rows.indptr))
+    rows.data[ends - squares[:-1] < rest**2] = 0
+    rows.eliminate_zeros()
+    return rows
+
+
+def _pairs(vectors: Any, limit: float) -> Iterator[tuple]:
+    """Yield the rows i < j that are alike and their cosines, some pairs at a time."""
+    rest = 0.7 * limit if issparse(vectors) else 0
+    compared = _rarest(vectors, rest) if rest else vectors
+    for start in range(0, vectors.shape[0], BLOCK):
+        product = compared[start : start + BLOCK] @ compared[start:].T
+        i, j = (product >= limit - rest).nonzero()
+        for some in np.array_split(np.flatnonzero(i < j), len(i) // 50_000 + 1):
+            a, b = i[some] + start, j[some] + start
+            cosines = (vectors[a] * vectors[b]).sum(axis=1, dtype=float)
+            near = cosines >= limit
+            yield a[near], b[near], cosines[near]
 
 
 def _pictures(splits: list[ImageSplit]) -> np.ndarray:
@@ -100,10 +134,3 @@ def _thumbnails(images: Iterable[Image.Image]) -> np.ndarray:
     length = np.linalg.norm(v, axis=1, keepdims=True)
     # One flat colour says nothing about what is in the picture.
     return np.where(length > SIDE, v / np.maximum(length, SIDE), 0)
-
-
-def _cosines(a: Any, b: Any) -> Iterator[tuple[int, np.ndarray]]:
-    """Multiply rows of length 1, a block at a time: its first row, (block, m)."""
-    for start in range(0, a.shape[0], BLOCK):
-        product = a[start : start + BLOCK] @ b.T
-        yield start, product.toarray() if hasattr(product, "toarray") else product

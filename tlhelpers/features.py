@@ -53,24 +53,17 @@ def extract_features(
     CourseError
         If a layer does not exist, or takes no part in the computation.
     """
-    return _listen(source, x, layer, batch_size)[0]
-
-
-def _listen(
-    source: Source, x: Tensor, layer: Layers, batch_size: int
-) -> tuple[np.ndarray, dict[str, torch.Size]]:
-    """Return the features, and the shape of each layer's output for one picture."""
     model = getattr(source, "model", source)
     names = _names(layer) or [head_name(model)]
     layers = {name: get_layer(model, name) for name in names}
-    averages, shapes = {}, {}
+    averages: dict[str, Tensor] = {}
 
     def hear(name: str, _: nn.Module, inputs: Any, output: Any = None) -> None:
         out = inputs if output is None else output
         # A tuple, or a model output of transformers.
         while isinstance(out, (tuple, list)) or hasattr(out, "to_tuple"):
             out = out[0]
-        shapes[name], averages[name] = out.shape[1:], _average(out.float())
+        averages[name] = _average(out.float())
 
     def collect(_: Any) -> Tensor:
         for name in set(layers) - set(averages):
@@ -81,7 +74,7 @@ def _listen(
     hooks = [getattr(m, hang)(partial(hear, n)) for n, m in layers.items()]
     how = {"transform": getattr(source, "normalize", None), "batch_size": batch_size}
     try:
-        return predict_logits(model, x, read=collect, **how).numpy(), shapes
+        return predict_logits(model, x, read=collect, **how).numpy()
     finally:
         for hook in hooks:
             hook.remove()
@@ -168,26 +161,11 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         new = {k: i for i, k in enumerate(keys) if k not in self._rows}
         if new:
             wanted = torch.from_numpy(x[list(new.values())])
-            features = _listen(self.source, wanted, self.layer, self.batch_size)[0]
+            how = {"layer": self.layer, "batch_size": self.batch_size}
+            features = extract_features(self.source, wanted, **how)
             self._rows.update(zip(new, features))
             self.computed += len(new)
         return np.stack([self._rows[k] for k in keys])
-
-    def describe(self, x: Any) -> str:
-        """List the shape of each layer's output for one picture, before averaging.
-
-        Parameters
-        ----------
-        x : as in :meth:`transform`; the first picture is used
-
-        Returns
-        -------
-        str, a line per layer, such as "blocks.2: (40, 16, 16)", and the sum
-        """
-        picture = torch.from_numpy(stack_pictures(x)[:1])
-        features, shapes = _listen(self.source, picture, self.layer, 1)
-        lines = [f"{name}: {tuple(shapes[name])}" for name in _names(self.layer)]
-        return "\n".join([*lines, f"{features.shape[1]} features per picture"])
 
     def fingerprint(self) -> str:
         """Return a digest of what features depend on: scaling, layers, weights."""

@@ -169,7 +169,8 @@ def text_loaders(
         getters=[fa.ItemGetter(0), fa.ItemGetter(1)],
         splitter=fa.IndexSplitter(range(len(train), len(items))),
     )
-    return block.dataloaders(items, bs=8, val_bs=32, num_workers=0)
+    # fastai leaves out a batch that is not full: fewer than eight fill none.
+    return block.dataloaders(items, bs=min(8, len(train)), val_bs=32, num_workers=0)
 
 
 def continue_text(learner: Learner, prompt: str, *, n: int = 30, seed: int = 0) -> str:

@@ -23,11 +23,10 @@ from PIL import Image
 
 from .errors import CourseError
 from .tasks import read_image
-from .uncertainty import Reliability
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX"
-WIDTH = 78  # characters in a line of text
+MOST = 16  # rows of a table that can still be read
 
 Names = Sequence[str]
 Images = Sequence[Any]
@@ -304,39 +303,6 @@ def plot_curves(
     return _finish(ax, f"{about}. {'; '.join(said)}.", legend=True)
 
 
-def plot_reliability(
-    tables: Mapping[str, Reliability], *, ax: Axes | None = None
-) -> Axes:
-    """Draw how often predictions are right against how certain they are.
-
-    Below the diagonal a model is too certain, above it too modest.
-
-    Parameters
-    ----------
-    tables : mapping, name -> Reliability
-        From ``tl.reliability``; larger points stand for more predictions.
-    ax : Axes or None
-        Where to draw; None opens a figure.
-
-    Returns
-    -------
-    Axes
-        With a line and points for each name.
-    """
-    ax = _axes(ax, 4.6, 4.0)
-    ax.plot([0, 1], [0, 1], color="black", ls="--", lw=1)
-    said = []
-    for k, (name, t) in enumerate(tables.items()):
-        share = t.count / t.count.sum()
-        ax.plot(t.confidence, t.accuracy, lw=1, ms=4, label=name, **_style(k))
-        ax.scatter(t.confidence, t.accuracy, 12 + 250 * share, alpha=0.7, **_style(k))
-        gap = float(((t.confidence - t.accuracy) * share).sum())
-        said.append(f"{name} {abs(gap):.2f} too {'certain' if gap > 0 else 'modest'}")
-    ax.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="certainty", ylabel="share right")
-    text = f"Reliability diagram, on average: {'; '.join(said)}."
-    return _finish(ax, text, legend=True)
-
-
 def plot_matrix(
     values: Any,
     rows: Names,
@@ -347,6 +313,9 @@ def plot_matrix(
     ax: Axes | None = None,
 ) -> Axes:
     """Show a table of numbers as a table of colours, the numbers inside.
+
+    Of a square table with more than 16 rows, such as the confusions of as many classes,
+    only the rows and columns of the eight largest numbers off the diagonal are shown.
 
     Parameters
     ----------
@@ -366,7 +335,12 @@ def plot_matrix(
     Axes
         The first row on top.
     """
-    v = np.asarray(values)
+    v, about = np.asarray(values), ""
+    if len(v) == len(v.T) > MOST:
+        about = f"The most confused of {len(v)} classes."
+        largest = (v * (1 - np.eye(len(v)))).argsort(axis=None)[-MOST // 2 :]
+        most = np.unique(np.divmod(largest, len(v)))  # the rows and columns of these
+        v, rows, columns = v[np.ix_(most, most)], *np.array([rows, columns])[:, most]
     ax = _axes(ax, 1.6 + 0.8 * len(columns), 1.2 + 0.5 * len(rows))
     reach = np.abs(v).max()
     low, colours = (-reach, "RdBu") if signed else (min(0, v.min()), "Blues")
@@ -378,50 +352,9 @@ def plot_matrix(
             ax.text(j, i, f"{x:{sign}.{digits}f}", ha="center", va="center")
         cells = ", ".join(f"{c} {x:.{digits}f}" for c, x in zip(columns, line))
         said.append(f"{row}: {cells}")
-    ax.set_xticks(range(len(columns)), columns)
-    ax.set_yticks(range(len(rows)), rows)
-    return describe(ax, f"Table. {'; '.join(said)}.")
-
-
-def plot_text(
-    words: Names, weights: Sequence[float], title: str = "", *, ax: Axes | None = None
-) -> Axes:
-    """Write a text and colour each word by its weight, either side of zero.
-
-    Parameters
-    ----------
-    words : sequence of n str
-        In the order of the text.
-    weights : sequence of n numbers
-        Positive in orange, negative in blue; the largest in full colour.
-    title : str
-        Above the text; empty for none.
-    ax : Axes or None
-        Where to draw; None opens a figure.
-
-    Returns
-    -------
-    Axes
-        With a bar behind each word.
-    """
-    words = [word if word.strip() else "¶" for word in words]
-    x, row, places = 0, 0, []
-    for word in words:
-        if x and x + len(word) > WIDTH:
-            x, row = 0, row + 1
-        places.append((x, row))
-        x += len(word) + 1
-    ax = _axes(ax, 0.078 * WIDTH, 0.74 + 0.24 * row)
-    ax.set(xlim=(0, WIDTH), ylim=(row + 0.6, -0.8))
-    ax.axis("off")
-    ax.set_title(title, fontsize=9, loc="left")
-    strength = 0.75 * np.abs(weights) / max(np.abs(weights).max(), 1e-9)
-    for word, weight, alpha, place in zip(words, weights, strength, places):
-        fill = {"fc": COLOURS[int(weight > 0)], "alpha": alpha, "lw": 0, "pad": 1.5}
-        ax.text(*place, word, va="center", size=8, family="monospace", bbox=fill)
-    top = sorted(zip(words, weights), key=lambda pair: -abs(pair[1]))[:6]
-    listed = ", ".join(f"{word} {weight:+.2f}" for word, weight in top)
-    return describe(ax, f"{title} A text; the weightiest words: {listed}.")
+    ax.set_xticks(range(len(columns)), columns, rotation=90 if about else 0)
+    ax.set(yticks=range(len(rows)), yticklabels=rows, title=about)
+    return describe(ax, f"Table. {about} {'; '.join(said)}.")
 
 
 def plot_points(

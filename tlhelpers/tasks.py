@@ -19,11 +19,9 @@ from .errors import CourseError
 PARTS = ("train", "valid", "test")
 
 #: What people call the parts, in the names of folders and in the column ``split``.
-PART_NAMES = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("valid", "val", "validation", "dev", "eval"), "valid"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
+PART_NAMES = dict.fromkeys("train training".split(), "train")
+PART_NAMES |= dict.fromkeys("valid val validation dev eval".split(), "valid")
+PART_NAMES |= dict.fromkeys("test testing".split(), "test")
 
 Image.init()
 #: What is opened (HEIF where pillow-heif was registered before). A file that another
@@ -32,6 +30,7 @@ FORMATS = "JPEG PNG WEBP AVIF HEIF TIFF GIF BMP PPM JPEG2000".split()
 
 MAX_PIXELS = 60_000_000
 SMALLER = "Make it smaller; 60 million pixels are the limit."
+MORE = "Add examples that differ from the others, or let the course split them."
 SAVE_AGAIN = "Remove it, or save it again as JPEG or PNG."
 
 
@@ -275,6 +274,34 @@ class Task:
         """
         return replace(self, train=self.train.take(self.rows(n_per_class, seed)))
 
+    def need(self, n: int = 1, *, why: str = "This needs") -> Self:
+        """Make sure that each class has enough examples in train, valid and test.
+
+        Parameters
+        ----------
+        n : int
+            Examples of each class to learn from, >= 1; in valid and test one is enough.
+        why : str
+            The start of the sentence that asks for more.
+
+        Returns
+        -------
+        ImageTask or TextTask
+            The same.
+
+        Raises
+        ------
+        CourseError
+            Naming the first split that has too few, and the classes.
+        """
+        for part, least in zip(PARTS, (n, 1, 1)):
+            counts = np.bincount(getattr(self, part).labels, minlength=self.n_classes)
+            named = zip(counts, self.class_names)
+            if few := ", ".join(f"{k} of {name!r}" for k, name in named if k < least):
+                needs = f"{why} {least} {self.KIND} of each class in {part}"
+                raise CourseError(f"{needs}; {self.name!r} has {few}.", MORE)
+        return self
+
     def __str__(self) -> str:
         names = ", ".join(self.class_names)
         counts = " · ".join(f"{part} {len(getattr(self, part))}" for part in PARTS)
@@ -338,31 +365,6 @@ def stratified_split(
         part[rows[:n_test]] = "test"
         part[rows[n_test : n_test + n_valid]] = "valid"
     return part
-
-
-def check_splits(names: tuple[str, ...], splits: dict[str, Split], kind: str) -> None:
-    """Make sure that every split has every class.
-
-    Parameters
-    ----------
-    names : tuple of str
-        The classes.
-    splits : dict
-        Name of the part → split.
-    kind : {"picture", "text"}
-        What an example is called.
-
-    Raises
-    ------
-    CourseError
-        Naming the first split that lacks a class, and the classes.
-    """
-    for key, split in splits.items():
-        empty = [n for c, n in enumerate(names) if not (split.labels == c).any()]
-        if empty:
-            lacks = f"The split {key!r} has no {kind} of {', '.join(map(repr, empty))}."
-            way = f"Put {kind}s of every class into it, or leave the splitting to us."
-            raise CourseError(lacks, way)
 
 
 def by_length(x: torch.Tensor) -> torch.Tensor:

@@ -62,10 +62,12 @@ class Lesson:
         exec(compile(tree, cell, "exec"), self.space)
         plt.close("all")
 
-    def rounds(self, cell: str, read: Callable[[], dict]) -> Iterator[Row]:
+    def rounds(self, cell: str, read: Callable[[], dict], *then: str) -> Iterator[Row]:
         """Run a cell once for each rate; yield a row for each way that tries it."""
         for i in range(3):
             self.run(cell, lambda arm, i=i: rates(arm)[i])
+            for next_cell in then:
+                self.run(next_cell)
             for (arm, epochs), scores in read().items():
                 yield row(arm, rates(arm)[i], epochs, scores)
 
@@ -111,6 +113,7 @@ def search(lesson: Lesson) -> Iterator[Row]:
     yield from lesson.rounds(
         "nb03-31",
         lambda: {(arm, 20): s for arm, s in read("arms") if "as it is" not in arm},
+        "nb03-31b",
     )
 
 

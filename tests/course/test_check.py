@@ -248,10 +248,10 @@ MISTAKES = [
     ("03.2", lambda layer: green_only(layer), "add up"),
     ("03.2", lambda layer: grey_only(layer, bias=0.0), "added once"),
     ("03.2", lambda layer: grey_only(layer, bias=3.0), "added once"),
-    ("03.2", lambda layer: layer, "one input channel"),
-    ("03.3", [1.0, 1.0], "only a network to itself"),
+    ("03.2", lambda layer: layer, "One input channel"),
+    ("03.3", [1.0, 1.0], "the same network twice"),
     ("03.3", [0.223, 0.372], "comes first"),
-    ("03.3", [37.2, 22.3], "only a network to itself"),
+    ("03.3", [37.2, 22.3], "the same network twice"),
     ("03.3", [0.372, 0.446, 0.576, 0.342, 0.223], "Two numbers"),
     ("03.3", 0.372, "two numbers"),
     ("04.1", 0.15, "Thirty weigh more"),
@@ -343,7 +343,7 @@ MISTAKES = [
     ("09.2", lambda now, kept: np.corrcoef(now, kept)[0, 1] < 0.95, "nan"),
     ("09.2", lambda now, kept: abs(now - kept).max() > 0.1, "nan"),
     ("09.3", lambda test, source: [2], "Exact copies"),
-    ("09.3", lambda test, source: twins(test, source, centre=False), "nothing else"),
+    ("09.3", lambda test, source: twins(test, source, centre=False), "copies only"),
     ("09.3", lambda test, source: twins(test, source, mirror=False), "mirrored"),
     (
         "09.3",
@@ -364,8 +364,8 @@ MISTAKES = [
     ("10.2", lambda groups, seed: apart(groups, seed, 0.7), "30 %"),
     ("10.2", lambda groups, seed: apart(groups, 0), "other patients"),
     ("10.2", lambda groups, seed: np.flatnonzero(apart(groups, seed)), "True or False"),
-    ("10.3", lambda folder: True, "One byte of the weights"),
-    ("10.3", lambda folder: unchanged(folder, n=1), "not the weights alone"),
+    ("10.3", lambda folder: True, "A changed byte"),
+    ("10.3", lambda folder: unchanged(folder, n=1), "every file"),
     ("10.3", lambda folder: unchanged(folder, careful=False), "raise nothing"),
 ]
 

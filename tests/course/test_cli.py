@@ -193,7 +193,7 @@ def test_what_the_system_refuses_is_said(number, monkeypatch, capsys):
     monkeypatch.setattr(doctor, "check_machine", refuse)
     assert cli.main(["doctor"]) == 2
     error = capsys.readouterr().err
-    assert "refused: 'place'" in error and "→ Check its rights" in error
+    assert "refused: 'place'" in error and "→ Check permissions" in error
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", "{}", None])

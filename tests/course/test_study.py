@@ -13,7 +13,7 @@ from tlhelpers.errors import CourseError
 
 
 def test_study_collects_metrics_over_seeds(course, monkeypatch):
-    (course / "data").mkdir()
+    (course / "data" / "studies").mkdir(parents=True)
     monkeypatch.setattr(runs, "data_folder", lambda: course / "data")
     write_notebook(
         course,
@@ -48,4 +48,4 @@ def test_study_refuses_what_is_no_number(course, monkeypatch, capsys):
     monkeypatch.setattr(runs, "data_folder", lambda: course / "data")
     write_notebook(course, "01_bad", 'run.record("score", float("nan"))')
     assert cli.main(["study", "01", "--seeds", "2", "--out", "out"]) == 2
-    assert "recorded what is no number" in capsys.readouterr().err
+    assert "recorded a value that is not finite" in capsys.readouterr().err

@@ -69,7 +69,7 @@ def test_what_cannot_be_read_is_said(tiny_images, table, tmp_path):
     notes = tmp_path / "notes.docx"
     notes.write_bytes(b"PK\x03\x04\x14\x00\x06\x00")
     for path, task, word in (
-        (tmp_path / "nowhere", "auto", "no file"),
+        (tmp_path / "nowhere", "auto", "No such file"),
         (tiny_images, "texts", "'texts' does not fit.*\n→ Pictures come in a folder"),
         (table, "images", "'images' does not fit.*\n→ .* texts in a CSV file"),
         (notes, "auto", "Save the table as CSV"),
@@ -278,6 +278,18 @@ def test_inside_a_split_nothing_is_dropped():
     task = texts([ROWS[0], ROWS[1], ROWS[0] + "!"])
     pairs = tl.near_duplicates(task)
     assert len(pairs) == 1 and not len(project.drop_leaks(task, pairs).train) < 3
+
+
+def test_a_film_of_which_nothing_independent_is_left_is_said():
+    letter = "dear customer, you have won a boat in the harbour, call now"
+    film = [f"{letter} {i}" for i in range(4)]
+    task = texts([ROWS[0], film[0], ROWS[1], film[1]])
+    task = replace(task, test=TextSplit((ROWS[4], film[3]), np.array([0, 1])))
+    pairs = tl.near_duplicates(task)
+    with pytest.raises(tl.CourseError, match="Near-duplicates were dropped") as caught:
+        project.drop_leaks(task, pairs)
+    assert "0 of 'b'" in caught.value.problem
+    assert "differ from the others" in caught.value.next_step
 
 
 def test_the_findings_say_what_to_do():

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-# No room that needs seconds to load: Ctrl-C is heard from the first one on.
+# Import nothing slow here, so that Ctrl-C works from the first second.
 from ..errors import CourseError, need
 
 
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0: all went well; 1: a notebook failed, a claim does not hold or a check of the
         doctor failed; 2: the input was wrong, said in one paragraph; 130: Ctrl-C;
-        141: nobody reads on.
+        141: the output was closed.
     """
     # Windows consoles may not know ✔; printing must not fail there.
     for stream in (sys.stdout, sys.stderr):
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        next_step = "Check its rights and the free disk, or choose another place."
+        next_step = "Check permissions and free disk space, or choose another place."
         print(f"✘ {error}\n→ {next_step}", file=sys.stderr)
     except KeyboardInterrupt:
         print("stopped with Ctrl-C", file=sys.stderr)

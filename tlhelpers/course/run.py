@@ -107,7 +107,7 @@ def literal(name: str, text: str, default: Any = None) -> Any:
     """
     if name in ("DATA", "FOLDER") and text != "None":
         if not text.strip():
-            raise CourseError(f"{name} is empty.", f"Write a path behind -p {name}.")
+            raise CourseError(f"{name} is empty.", f"Write a path after -p {name}.")
         return str(Path(text).expanduser().resolve())
     value = text if isinstance(default, str) else _evaluate(text)
     if isinstance(default, int) and not isinstance(value, int):
@@ -118,7 +118,7 @@ def literal(name: str, text: str, default: Any = None) -> Any:
 
 def _evaluate(text: str) -> Any:
     """Read what JSON can hold: so it reaches the kernel and ``results.json``."""
-    with contextlib.suppress(Exception):  # a text, of which Python can say much
+    with contextlib.suppress(Exception):  # not a Python value: keep the text
         value = ast.literal_eval(text)
         return json.loads(json.dumps(value, allow_nan=False))  # 20,100: a list
     return text
@@ -232,7 +232,7 @@ def _jobs(paths: list[Path], usual: Parameters, wanted: Parameters) -> list[Para
         if job.get("DATA") and not Path(job["DATA"]).exists():
             raise CourseError(f"There is no {job['DATA']}.", "Check the path in DATA.")
     if "DATA" in wanted and jobs[0].get("DATA") is None:
-        print("DATA is None: the data of the course are taken, none of your own.")
+        print("DATA is None: the run uses the course's data, not your own.")
     return jobs
 
 
@@ -293,13 +293,12 @@ def _execute(path: Path, target: Path, job: Parameters, text: str) -> tuple[str,
     except KeyboardInterrupt:
         return "interrupted", "stopped with Ctrl-C"
     except Exception as failure:  # a kernel that is killed, a disk that is full, …
-        want = "often for want of memory or disk"
-        return "failed", f"{failure}: {want}. Close other programs, free some disk."
+        return "failed", f"{failure}: is memory or disk full? Close other programs."
     return "passed", ""
 
 
 @contextlib.contextmanager
-def _watched(every: float = 0.1) -> Iterator[list[int]]:
+def _watched(every: float = 0.25) -> Iterator[list[int]]:
     """Measure the peak memory (bytes) of the kernels started meanwhile."""
     peak, stop = [0], threading.Event()
 
@@ -328,9 +327,9 @@ def _in_use(processes: Sequence[psutil.Process]) -> int:
         with contextlib.suppress(psutil.Error):  # it has ended
             sizes[p] = p.memory_info().rss
     large = [p for p, size in sizes.items() if size > 100 * MB]
-    for p in large if len(large) > 1 else []:
-        with contextlib.suppress(psutil.Error):
-            sizes[p] = getattr(p.memory_full_info(), "pss", sizes[p])
+    for p in large if len(large) > 1 and psutil.LINUX else []:
+        with contextlib.suppress(psutil.Error):  # it has ended: it counts no more
+            sizes[p] = sizes.pop(p) and p.memory_full_info().pss
     return sum(sizes.values())
 
 

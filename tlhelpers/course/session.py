@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from scipy import stats
+from threadpoolctl import threadpool_limits
 
 from .. import machine
 from ..errors import CourseError
@@ -145,14 +146,14 @@ class Session:
         name : str
             Its name in ``results.json``, in the study and for :meth:`compare`.
         value : float
-            Any number, NumPy's and PyTorch's included. What is not finite is said, and
-            is null in ``results.json``.
+            Any number, NumPy's and PyTorch's included. Unless finite, it is
+            reported, and null in ``results.json``.
         """
         self.metrics[name] = value = float(value)
         known = value if np.isfinite(value) else None
         _report({"kind": "metric", "name": name, "value": known})
         if known is None:
-            print(f"○ {name} is no number: {value}")
+            print(f"○ {name} is not finite: {value}")
         return value
 
     def claim(self, text: str, holds: bool, *, evidence: str = "") -> bool:
@@ -313,12 +314,14 @@ def start(
     Raises
     ------
     CourseError
-        If the profile is unknown, or the seed is none.
+        If the profile is unknown, or the seed invalid.
     """
     check_choices(profile, seed)
     # Libraries warn each other about things no learner can change.
     warnings.filterwarnings("ignore", message=".*torch.jit.script.*deprecated.*")
     machine.seed_everything(seed)
+    # On products this small, two threads of BLAS wait for each other most of the time.
+    threadpool_limits(1, user_api="blas")
     device = machine.default_device()
     if profile == "auto":
         profile = "full" if device == "cuda" and machine.hub_reachable() else "mini"

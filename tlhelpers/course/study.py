@@ -38,7 +38,7 @@ def run_study(number: str, *, seeds: int, out: Path) -> None:
     for seed in numbers:
         (entry,) = run_course([number], out=out, profile="mini", seed=seed)["notebooks"]
         if None in entry["metrics"].values():
-            entry["status"] = "recorded what is no number"
+            entry["status"] = "recorded a value that is not finite"
         if entry["status"] not in ("passed", "claim does not hold"):
             problem = f"The run with seed {seed} {entry['status']}."
             raise CourseError(problem, "See above.")
@@ -53,6 +53,5 @@ def run_study(number: str, *, seeds: int, out: Path) -> None:
         "metrics": metrics,
     }
     path = data_folder() / "studies" / f"{number.zfill(2)}.json"
-    path.parent.mkdir(exist_ok=True)
     replace_text(path, json.dumps(study, indent=1) + "\n")
     print(f"wrote {path}")

@@ -22,7 +22,7 @@ from ..machine import file_sha256
 AT_A_TIME = 16  # examples: more take more memory, and no less time on a CPU
 WEIGHTS, CARD = "network.safetensors", "project.json"
 TOKENIZER = "tokenizer/tokenizer.json"
-COPY = "Copy the whole folder again, or save the project again."
+COPY = "Copy the whole folder again, or make the project anew."
 WORDS = Environment(loader=PackageLoader(__package__, "words"), autoescape=True)
 #: What a project may say: types, ranges, architectures, keys. Draft 4 of JSON Schema,
 #: because to later ones 1.0 is a whole number.
@@ -244,7 +244,7 @@ def load_project(folder: str | Path) -> Project:
         project.network = _build(project, folder).eval()
         project.network.load_state_dict(load_file(folder / WEIGHTS))
     except Exception:  # each library has kinds of its own
-        raise CourseError(f"{folder}: weights of another architecture.", COPY) from None
+        raise CourseError(f"{folder}: the network cannot be rebuilt.", COPY) from None
     return project
 
 

@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 from .. import bert, datasets, features, heads, own_data, sources, surgery, training
 from ..duplicates import near_duplicates
 from ..errors import CourseError
-from ..tasks import FORMATS, PARTS, ImageSplit, Task, TextSplit, check_splits
+from ..tasks import FORMATS, PARTS, ImageSplit, Task, TextSplit
 from .keep import AT_A_TIME, SHAPE, WORDS, PictureClassifier, Project, answer
 
 KINDS = {"pictures": "images", "texts": "texts"}
@@ -114,9 +114,8 @@ def _limit(task: Task, seed: int) -> Task:
         return task
     rows = [rng.permutation(len(s))[: len(s) * MOST // total or 1] for s in splits]
     kept = {k: s.take(np.sort(r)) for k, s, r in zip(PARTS, splits, rows)}
-    check_splits(task.class_names, kept, task.KIND[:-1])
     remarks = [*task.card.get("remarks", []), f"took at random {MOST} of {total}"]
-    return replace(task, **kept, card={**task.card, "remarks": remarks})
+    return replace(task, **kept, card={**task.card, "remarks": remarks}).need()
 
 
 def drop_leaks(task: Task, pairs: pd.DataFrame) -> Task:
@@ -133,13 +132,18 @@ def drop_leaks(task: Task, pairs: pd.DataFrame) -> Task:
     Returns
     -------
     ImageTask or TextTask
+
+    Raises
+    ------
+    CourseError
+        If a class has nothing left in train or in valid.
     """
     # The splits of a pair stand in the order train, valid, test.
     across = pairs[pairs["split"] != pairs["other split"]]
     for part, leaks in across.groupby("split")["row"]:
         rows = np.delete(np.arange(len(getattr(task, part))), leaks)
         task = replace(task, **{part: getattr(task, part).take(rows)})
-    return task
+    return task.need(why="Near-duplicates were dropped: this needs")
 
 
 def count_classes(task: Task) -> pd.DataFrame:

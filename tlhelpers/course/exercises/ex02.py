@@ -55,7 +55,7 @@ def exercise_3(answer: Any) -> None:
     moved = {name for name, change in answer.items() if change > 0}
     assert moved, "Nothing moved: take the snapshot before the training."
     last, before = {"base.22", "base.25"}, {"base.15", "base.18"}
-    assert moved & (last | before), "The base stood still: it needs a new optimiser."
+    assert moved & (last | before), "Unfreeze both blocks, and make a new optimiser."
     assert before <= moved, "The block before the last stood still: train both."
     assert last <= moved, "The last block stood still: both blocks should learn."
     assert "head.4" in moved, "The head should go on learning with the two blocks."

@@ -23,7 +23,7 @@ def exercise_2(answer: Callable) -> None:
     old, grey = nn.Conv2d(3, 4, 3, padding=1), torch.rand(2, 1, 8, 8)
     wanted, bias = old(grey.expand(-1, 3, -1, -1)), old.bias.clone()
     new = answer(old)
-    assert tuple(new.weight.shape) == (4, 1, 3, 3), "It needs one input channel."
+    assert tuple(new.weight.shape) == (4, 1, 3, 3), "One input channel, same outputs."
     assert new.bias is not None and torch.allclose(new.bias, bias), (
         "The bias differs: it is added once, so copy it as it is."
     )
@@ -36,5 +36,5 @@ def exercise_3(answer: Sequence[float]) -> None:
     """Answer with two numbers, [first stage, last stage]."""
     assert len(answer) == 2, "Two numbers are asked for: the first stage and the last."
     first, last = map(float, answer)
-    assert max(first, last) < 0.95, "That alike is only a network to itself."
+    assert max(first, last) < 0.95, "Too alike: the same network twice, or percent?"
     assert 0 < last < first, "The first stage comes first; CKA lies between 0 and 1."

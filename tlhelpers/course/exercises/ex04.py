@@ -47,7 +47,7 @@ def exercise_3(answer: Callable) -> None:
     assert four.tolist() != [-1, -1, 0, 1], "The certain half abstains: turn it round."
     assert four.tolist() == [0, 1, -1, -1], "Only the two certain rows keep a class."
     assert back.tolist() == [-1, -1, 1, 0], "In another order other rows should doubt."
-    assert (six == -1).sum() == 3, "Half of any rows: compare with the median."
+    assert (six == -1).sum() == 3, "Half of any rows must abstain: use the median."
     assert six.tolist() == [-1, -1, 3, -1, 4, 3], (
         "Doubt is the entropy of the whole row, -sum(p · ln p). The largest "
         "probability, the margin or the sum of squares order the rows otherwise."

@@ -29,7 +29,7 @@ def exercise_2(answer: Callable) -> None:
     assert off(20, 200, 1.0, 1) < 1e-9, "After a tenth of the steps it is at its peak."
     assert off(200, 200, 1.0, 1 / 32) < 1e-9, "At the last step it is lr / 32 again."
     halfway = (1 + 1 / 32) / 2
-    assert off(110, 200, 2.0, 2 * halfway) < 1e-9, "It is straight, and scales with lr."
+    assert off(110, 200, 2.0, 2 * halfway) < 1e-9, "Fall in a line that scales with lr."
     assert off(10, 200, 1.0, halfway) < 1e-9, "On the way up the line is straight, too."
     assert off(4, 40, 1.0, 1) < 1e-9, "The corner is at a tenth of any number of steps."
 
@@ -43,4 +43,4 @@ def exercise_3(answer: Callable) -> None:
         "A known word keeps its row, wherever it stands in the new vocabulary."
     )
     new = answer(rows, list("abc"), list("ax"))[1]
-    assert np.allclose(new, [4, 20 / 3]), "It starts at the mean of all old rows."
+    assert np.allclose(new, [4, 20 / 3]), "New words get the mean of all old rows."

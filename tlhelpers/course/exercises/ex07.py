@@ -27,7 +27,7 @@ def exercise_2(answer: Callable) -> None:
     mean = np.asarray(answer(states, mask), dtype=float)
     assert mean.shape == (2, 2), "Return one vector for each text, shape (n, d)."
     assert not np.allclose(mean[1], [3, 1]), "Divide by 1 piece, not by the length."
-    assert not np.allclose(mean[1], [6, 5]), "The padding's states were counted, too."
+    assert not np.allclose(mean[1], [6, 5]), "Mask the padding's states before adding."
     right = np.allclose(mean, [[2, 3], [6, 2]], atol=1e-4)
     assert right, "Add up the real pieces and divide by how many there are."
 
@@ -47,7 +47,7 @@ def exercise_3(answer: Callable) -> None:
         "That is the word whose removal *raises* the score; find the one that lowers "
         "it most."
     )
-    assert word == "good", "Take one word out, ask, put it back; keep the lowest score."
+    assert word == "good", "Predict without each word; return the one that costs most."
     assert answer(predict, "kind kind good") == "good", "Take out one copy, not all."
     assert answer(predict, "good and very kind") == "kind", (
         "A word's own score is not what its removal costs: ask for the text without it."

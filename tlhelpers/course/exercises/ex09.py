@@ -29,10 +29,10 @@ def exercise_2(answer: Callable) -> None:
             return bool(answer(now.copy(), kept.copy()))
 
     assert not stop(kept), "The same features must pass: return False for them."
-    assert not stop(kept * rng.normal(1, 1e-3, 200)), "Allow for rounding noise."
+    assert not stop(kept * rng.normal(1, 1e-3, 200)), "Do not stop at rounding noise."
     assert stop(rng.permutation(kept)), "Compare the features one by one, not by sums."
     half = 0.5 * (kept + rng.permutation(kept))
-    assert stop(half), "What is half wrong passed: ask for a correlation near 1."
+    assert stop(half), "Input that is half wrong passed: ask for a correlation near 1."
     assert stop(0 * kept) and stop(kept + np.nan), (
         "Broken input passed: a comparison with nan is False. Ask whether all is well, "
         "and stop if not."
@@ -41,12 +41,12 @@ def exercise_2(answer: Callable) -> None:
 
 def exercise_3(answer: Callable) -> None:
     """Take test and source pictures, (n, h, w); return row numbers of test."""
-    assert _finds(answer, lambda x: x), "Exact copies, nothing else, by row numbers."
+    assert _finds(answer, lambda x: x), "Exact copies only: return their row numbers."
     assert _finds(answer, lambda x: 0.8 * x + 30), (
         "A paler copy escapes, or another is taken for one: subtract the mean of each "
         "picture, divide by its length."
     )
-    assert _finds(answer, lambda x: 0.6 * x[:, :, ::-1]), "A mirrored copy escapes."
+    assert _finds(answer, lambda x: 0.6 * x[:, :, ::-1]), "Find mirrored ones, too."
 
 
 def _finds(answer: Any, change: Callable[[np.ndarray], np.ndarray]) -> bool:

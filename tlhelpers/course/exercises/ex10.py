@@ -37,7 +37,7 @@ def exercise_2(answer: Callable) -> None:
             "Return one True or False for each example, True where it is test."
         )
         tests.append(set(names[drawn]))
-        assert not tests[-1] & set(names[~drawn]), "A patient stands on both sides."
+        assert not tests[-1] & set(names[~drawn]), "No patient may be on both sides."
     assert all(8 <= len(t) <= 16 for t in tests), "About 30 % of the *patients*."
     assert len(set(map(frozenset, tests[:3]))) > 1, "Another seed: other patients."
     again = np.asarray(answer(groups, 1))
@@ -47,8 +47,8 @@ def exercise_2(answer: Callable) -> None:
 def exercise_3(answer: Callable) -> None:
     """Take a folder, a Path; return True or False."""
     assert _intact(answer), "Where nothing was changed, return True."
-    assert not _intact(answer, "network.safetensors"), "One byte of the weights is new."
-    assert not _intact(answer, "vocabulary.txt"), "All files, not the weights alone."
+    assert not _intact(answer, "network.safetensors"), "A changed byte must give False."
+    assert not _intact(answer, "vocabulary.txt"), "Check every file in project.json."
     assert not _intact(answer, lost=True), "A file is missing: return False."
 
 
