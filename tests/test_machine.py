@@ -6,9 +6,13 @@ import hashlib
 import json
 import os
 import random
+import signal
+import subprocess
 import sys
+import time
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from huggingface_hub import constants
@@ -287,3 +291,34 @@ def test_side_by_side_leaves_the_random_numbers_and_passes_errors_on(two_threads
     assert torch.equal(before, torch.get_rng_state())
     with pytest.raises(CourseError, match="Nothing to learn from.\n→ Give labels"):
         tl.side_by_side(fail, [()])
+
+
+def test_side_by_side_says_that_a_process_was_killed(two_threads):
+    with pytest.raises(CourseError, match="was killed"):
+        tl.side_by_side(lambda: os.kill(os.getpid(), signal.SIGKILL), [()])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a copy of the process")
+def test_side_by_side_leaves_nobody_behind_when_it_is_killed(tmp_path):
+    code = (
+        "import os, pathlib, signal, sys, time, torch, tlhelpers as tl\n"
+        "def call(k):\n"
+        "    pathlib.Path(sys.argv[1], str(os.getpid())).touch()\n"
+        "    time.sleep(60)\n"
+        "torch.set_num_threads(2)\n"
+        "tl.side_by_side(call, [(0,), (1,)])\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
+    for _ in range(600):
+        if len(children := [int(p.name) for p in tmp_path.iterdir()]) == 2:
+            break
+        time.sleep(0.1)
+    parent.kill()
+    parent.wait()
+    time.sleep(1)
+    assert len(children) == 2
+    assert not any(psutil.pid_exists(pid) and alive(pid) for pid in children)
+
+
+def alive(pid):
+    return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE

@@ -191,9 +191,8 @@ class BayesianLogistic(_Head):
     def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
         self.seed_ = np.random.RandomState(self.random_state).randint(2**31)
         best = self.variance or max(VARIANCES, key=lambda v: self._approximate(x, y, v))
-        self.temperature_ = self.temperature
-        if self.temperature is None:
-            self.temperature_ = self._held_out(x, y, best)
+        given = self.temperature
+        self.temperature_ = self._held_out(x, y, best) if given is None else given
         self.evidence_ = self._approximate(x, y, best)
 
     def _held_out(self, x: np.ndarray, y: np.ndarray, variance: float) -> float:

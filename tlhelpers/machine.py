@@ -8,12 +8,12 @@ import json
 import os
 import pickle
 import random
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from itertools import starmap
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -92,8 +92,8 @@ def side_by_side(function: Callable[..., Any], rows: Iterable[tuple]) -> list[An
 
     A small network leaves half of two cores idle when they share its steps; two
     trainings with a core each take two thirds of the time. This needs a copy of the
-    process, which costs nothing on Linux; elsewhere, and on a GPU, the calls are made
-    one after the other.
+    process, which Linux makes at once; elsewhere, and on a GPU, the calls are made one
+    after the other.
 
     Parameters
     ----------
@@ -106,22 +106,31 @@ def side_by_side(function: Callable[..., Any], rows: Iterable[tuple]) -> list[An
     -------
     list
         What each call returned, in the order of the rows.
+
+    Raises
+    ------
+    CourseError
+        If a process was killed. What a call raises comes through.
     """
     rows, threads = list(rows), torch.get_num_threads()
     if sys.platform != "linux" or default_device() != "cpu" or threads < 2:
-        return list(starmap(function, tqdm(rows, leave=False)))
+        return [function(*row) for row in tqdm(rows, leave=False)]
     # What a process starts with comes along in its copy of the memory: a function of a
     # notebook could not be sent.
-    start = {"initializer": _begin, "initargs": (function, rows, threads // 2)}
-    with ProcessPoolExecutor(2, get_context("fork"), **start) as pool:
-        found = pool.map(_call, range(len(rows)))
-        return [pickle.loads(f) for f in tqdm(found, total=len(rows), leave=False)]
+    work = function, rows, threads // 2
+    try:
+        with ProcessPoolExecutor(2, get_context("fork"), _begin, work) as pool:
+            found = pool.map(_call, range(len(rows)))
+            return [pickle.loads(f) for f in tqdm(found, total=len(rows), leave=False)]
+    except BrokenExecutor:
+        raise CourseError("A call was killed: no memory?", "Close programs.") from None
 
 
 def _begin(*work: Any) -> None:
     global _work
     _work = work
     torch.set_num_threads(work[-1])
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # it ends with the one it is a copy of
     sys.stderr = open(os.devnull, "w")  # no two progress bars at once
 
 
@@ -144,9 +153,8 @@ def release_memory() -> None:
     two gigabytes.
     """
     if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
-        if trim is not None:
-            trim(0)
+        with suppress(AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)  # glibc's alone
 
 
 def hub_reachable(timeout: float = 2.0) -> bool:
@@ -160,11 +168,10 @@ def hub_reachable(timeout: float = 2.0) -> bool:
     if os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0"):
         return False
     hub = urlsplit(getproxies().get("https") or os.environ.get("HF_ENDPOINT") or HUB)
-    try:
-        with socket.create_connection((hub.hostname, hub.port or 443), timeout=timeout):
-            return True
-    except OSError:
-        return False
+    where = hub.hostname, hub.port or 443
+    with suppress(OSError), socket.create_connection(where, timeout=timeout):
+        return True
+    return False
 
 
 @contextmanager

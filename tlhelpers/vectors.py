@@ -76,8 +76,8 @@ def average_vectors(vectors: KeyedVectors, tokens: Tokens) -> np.ndarray:
         What gensim's ``get_mean_vector`` gives text by text, many times faster.
     """
     vectors.fill_norms()
-    unit = vectors.vectors / np.maximum(vectors.norms, 1e-12)[:, None]
     row = vectors.key_to_index
-    known = (unit[[row[w] for w in text if w in row]] for text in tokens)
-    means = [rows.sum(axis=0) / max(len(rows), 1) for rows in known]
+    known = ([row[w] for w in text if w in row] for text in tokens)
+    units = (vectors.vectors[k] / vectors.norms[k, None] for k in known)  # (n_known, d)
+    means = [u.sum(axis=0) / max(len(u), 1) for u in units]
     return np.array(means, dtype=np.float32).reshape(-1, vectors.vector_size)
