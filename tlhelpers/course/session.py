@@ -250,10 +250,10 @@ class Session:
         half = float(stats.t.ppf(0.975, n - 1) * d.std(ddof=1) / np.sqrt(n))
         low, high = mean - half, mean + half
         ahead, behind = names if mean >= 0 else names[::-1]
-        who = f"{ahead} is ahead of {behind} by" if mean else f"{ahead} ties {behind}:"
+        verb, to = ("is ahead of", " by ") if round(mean, 3) else ("ties", ": ")
         luck = "not beyond chance" if low <= 0 <= high else "beyond chance"
-        by = f"{abs(mean):.3f} ± {half:.3f} in {label}"
-        sentence = f"{who} {by} (95 % interval, {n} paired draws), {luck}."
+        by = f"{verb} {behind}{to}{abs(mean):.3f} ± {half:.3f} in {label}"
+        sentence = f"{ahead} {by} (95 % interval, {n} paired draws), {luck}."
         print(sentence)
         return Verdict(mean, low, high, n, sentence)
 
