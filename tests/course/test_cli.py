@@ -56,6 +56,7 @@ def test_doctor_is_content_here_without_network(capsys):
     out = capsys.readouterr().out
     assert out.count("[OK]") == len(out.splitlines()) >= 8
     assert "hub not reached" in out
+    assert re.search(r"runs take [\d.]+ times as long as the README says", out)
 
 
 def broken(name, monkeypatch):
@@ -253,7 +254,7 @@ def test_module_runs_as_a_command():
 
 
 #: Each imports from those before it only.
-ORDER = ["session", "run", "study", "publish", "doctor", "cli"]
+ORDER = ["session", "doctor", "run", "study", "publish", "cli"]
 
 
 @pytest.mark.parametrize("module", ORDER)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
@@ -69,6 +71,19 @@ def published(course, monkeypatch):
     monkeypatch.setattr(publish, "data_folder", lambda: course / "data")
     write_notebook(course, "01_good", FIGURE)
     return course
+
+
+def test_published_minutes_are_those_of_the_reference_machine(published):
+    """A machine that takes twice as long publishes half of what it measured."""
+    assert cli.main(["run", "--out", "out"]) == 0
+    found = results(published / "out")
+    assert found["environment"]["pace"] > 0
+    found["environment"]["pace"], found["notebooks"][0]["seconds"] = 2.0, 240.0
+    (published / "out" / "results.json").write_text(json.dumps(found), "utf-8")
+    assert cli.main(["publish", "out"]) == 0
+    notebook = nbformat.read(published / "notebooks" / "01_good.ipynb", as_version=4)
+    assert "2.0 minutes" in notebook.cells[0].source
+    assert "| 2.0 minutes |" in (published / "README.md").read_text("utf-8")
 
 
 def test_publish_writes_header_outputs_and_table(published):

@@ -105,7 +105,7 @@ def publish(folder: Path) -> None:
     ----------
     folder : Path
         Written by ``tlhelpers run``; every notebook in it passed, with its own seed
-        and on the bundled data.
+        and on the bundled data. Its minutes are divided by the machine's pace.
 
     Raises
     ------
@@ -116,6 +116,7 @@ def publish(folder: Path) -> None:
     results = legible(folder / "results.json", read, AGAIN)
     for entry in results["notebooks"]:
         _check_ordinary(entry)
+        entry["seconds"] /= results["environment"].get("pace", 1)
         notebook = legible(folder / f"{entry['name']}.ipynb", READ, AGAIN)
         title = clean(notebook).cells[0]
         text = measured(entry, results["environment"])

@@ -24,6 +24,7 @@ from ipykernel.kernelspec import write_kernel_spec
 
 from ..errors import CourseError
 from ..machine import REPAIR, data_folder
+from .doctor import pace
 from .session import REPORT_VARIABLE, check_choices, is_smoke, legible
 
 VERSIONS = "tlhelpers torch torchvision timm fastai scikit-learn numpy papermill"
@@ -76,12 +77,13 @@ def find_notebooks(numbers: Sequence[str] = ()) -> list[Path]:
 
 
 def environment() -> dict[str, Any]:
-    """Describe the machine: versions, device, cores, memory."""
+    """Describe the machine: versions, device, cores, memory, pace."""
     return {
         "python": platform.python_version(),
         "versions": {package: version(package) for package in VERSIONS.split()},
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "cores": joblib.cpu_count(),
+        "pace": round(pace(), 2),
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.machine()}",
     }

@@ -1,11 +1,9 @@
 """Exercises of notebook 00."""
 
-from typing import Any
-
 from . import unlike
 
 
-def exercise_1(answer: Any) -> None:
+def exercise_1(answer: str) -> None:
     """Answer with the name of one layer, in quotation marks."""
     assert isinstance(answer, str), "Answer with a name in quotation marks."
     assert answer != "conv_head", "The name misleads: conv_head still makes features."
@@ -13,7 +11,7 @@ def exercise_1(answer: Any) -> None:
     assert answer == "classifier", "The head gives one number per class."
 
 
-def exercise_2(answer: Any) -> None:
+def exercise_2(answer: float) -> None:
     """Answer with one number."""
     assert abs(answer) < 1, "Answer as a share: 10 points are 0.10."
     mistakes = {
@@ -24,7 +22,7 @@ def exercise_2(answer: Any) -> None:
     assert abs(answer - 0.29) <= 0.005, "Test score with transfer minus without."
 
 
-def exercise_3(answer: Any) -> None:
+def exercise_3(answer: list[str]) -> None:
     """Answer with a list of three words."""
     words = {"pre-trained", "develop"}
     assert not isinstance(answer, str) and len(answer) == 3 and set(answer) <= words, (

@@ -1,14 +1,13 @@
 """Exercises of notebook 01."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 
 from . import unlike
 
 
-def exercise_1(answer: Any) -> None:
+def exercise_1(answer: int) -> None:
     """Answer with one whole number."""
     assert int(answer) == answer, "The number of parameters is a whole number."
     mistakes = {
@@ -39,13 +38,13 @@ def exercise_2(answer: Callable) -> None:
     )
 
 
-def _scaled(answer: Any, values: list[int]) -> list[float]:
+def _scaled(answer: Callable, values: list[int]) -> list[float]:
     row = torch.tensor(values, dtype=torch.uint8)
     x = row.repeat(1, 3, 1, 1)  # (1, 3, 1, n)
     return answer(x)[0, 0, 0].float().tolist()
 
 
-def exercise_3(answer: Any) -> None:
+def exercise_3(answer: list[dict]) -> None:
     """Answer with a list of groups, dicts that hold params and lr, for an optimiser."""
     groups = [(list(group["params"]), group["lr"]) for group in answer]
     assert len(groups) > 1, "One part is missing. Is all of the body frozen?"

@@ -2,7 +2,6 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import nn
@@ -11,7 +10,7 @@ from ...surgery import train_unfrozen
 from . import unlike
 
 
-def exercise_1(answer: Any) -> None:
+def exercise_1(answer: int) -> None:
     """Answer with one whole number."""
     assert int(answer) == answer, "The number of parameters is a whole number."
     mistakes = {
@@ -49,7 +48,7 @@ def exercise_2(answer: Callable) -> None:
     )
 
 
-def exercise_3(answer: Any) -> None:
+def exercise_3(answer: dict[str, float]) -> None:
     """Answer with the dictionary that tl.drift gave."""
     assert isinstance(answer, dict) and answer, "Answer with what tl.drift gave."
     moved = {name for name, change in answer.items() if change > 0}

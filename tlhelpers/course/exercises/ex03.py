@@ -1,13 +1,12 @@
 """Exercises of notebook 03."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import nn
 
 
-def exercise_1(answer: Any) -> None:
+def exercise_1(answer: list[str]) -> None:
     """Answer with a list of names in quotation marks."""
     assert not isinstance(answer, str), "Answer with a list of names in quotes."
     assert not {"conv1", "layer1"} & set(answer), "Those are kept. Name the others."

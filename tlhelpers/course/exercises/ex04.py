@@ -1,14 +1,13 @@
 """Exercises of notebook 04."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from . import unlike
 
 
-def exercise_1(answer: Any) -> None:
+def exercise_1(answer: float) -> None:
     """Answer with one number, a share between 0 and 1."""
     assert 0 <= answer <= 1, "A share between 0 and 1, please."
     mistakes = {
@@ -21,7 +20,7 @@ def exercise_1(answer: Any) -> None:
     assert abs(answer - 0.125) < 1e-6, "|0.9 - 24/30| weighs 30, |0.6 - 8/10| 10."
 
 
-def exercise_2(answer: Any) -> None:
+def exercise_2(answer: str | list[str]) -> None:
     """Answer with a name or a list of names, such as ["ECE", "NLL"]."""
     named = {a.lower() for a in ([answer] if isinstance(answer, str) else answer)}
     known = named and named <= {"accuracy", "ece", "nll", "brier"}

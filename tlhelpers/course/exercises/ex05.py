@@ -1,14 +1,13 @@
 """Exercises of notebook 05."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from . import unlike
 
 
-def exercise_1(answer: Any) -> None:
+def exercise_1(answer: float) -> None:
     """Answer with one number."""
     assert -1 <= answer <= 1, "A cosine lies between -1 and 1: divide by lengths."
     unlike(answer, {0.48: "Divide by the length of each of the two vectors, once."})

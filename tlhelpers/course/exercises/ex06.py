@@ -1,14 +1,13 @@
 """Exercises of notebook 06."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from . import unlike
 
 
-def exercise_1(answer: Any) -> None:
+def exercise_1(answer: float) -> None:
     """Answer with one number."""
     mistakes = {
         14 / 3: "That is the mean of 1/p. Take the mean of the logarithms first.",

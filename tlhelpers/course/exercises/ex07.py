@@ -1,7 +1,6 @@
 """Exercises of notebook 07."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -9,7 +8,7 @@ import torch
 from . import unlike
 
 
-def exercise_1(answer: Any) -> None:
+def exercise_1(answer: float) -> None:
     """Answer with one number, a share between 0 and 1."""
     assert 0 < answer < 1, "A share lies between 0 and 1."
     mistakes = {

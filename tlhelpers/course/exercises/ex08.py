@@ -1,7 +1,6 @@
 """Exercises of notebook 08."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +9,7 @@ from scipy.special import expit, softmax
 from . import unlike
 
 
-def exercise_1(answer: Any) -> None:
+def exercise_1(answer: list[float]) -> None:
     """Answer with two probabilities, in the order of the logits."""
     assert len(answer) == 2, "Two probabilities, in the order of the logits."
     mistakes = {

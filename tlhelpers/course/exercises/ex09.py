@@ -1,12 +1,11 @@
 """Exercises of notebook 09."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 
-def exercise_1(answer: Any) -> None:
+def exercise_1(answer: list[str]) -> None:
     """Answer with a list of letters, such as ["A", "C"]."""
     assert not isinstance(answer, str) and set(answer) <= set("ABC"), (
         'Answer with a list of letters, such as ["A", "C"].'
@@ -49,7 +48,7 @@ def exercise_3(answer: Callable) -> None:
     assert _finds(answer, lambda x: 0.6 * x[:, :, ::-1]), "Find mirrored ones, too."
 
 
-def _finds(answer: Any, change: Callable[[np.ndarray], np.ndarray]) -> bool:
+def _finds(answer: Callable, change: Callable[[np.ndarray], np.ndarray]) -> bool:
     """Hide three of twelve pictures, changed, among others: are just they found?"""
     rng = np.random.default_rng(3)
     test, others = rng.integers(100, 156, (2, 12, 8, 10)).astype(np.uint8)

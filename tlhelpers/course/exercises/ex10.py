@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from ...machine import file_sha256
 from . import unlike
 
 
-def exercise_1(answer: Any) -> None:
+def exercise_1(answer: float) -> None:
     """Answer with one number, a share between 0 and 1."""
     assert 0 < answer < 1, "A share lies between 0 and 1."
     mistakes = {
@@ -52,7 +51,7 @@ def exercise_3(answer: Callable) -> None:
     assert not _intact(answer, lost=True), "A file is missing: return False."
 
 
-def _intact(answer: Any, changed: str = "", *, lost: bool = False) -> bool:
+def _intact(answer: Callable, changed: str = "", *, lost: bool = False) -> bool:
     """Ask about a folder in which one file was changed or lost."""
     with TemporaryDirectory() as name:
         files = [Path(name, f) for f in ("network.safetensors", "vocabulary.txt")]
