@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -276,6 +278,64 @@ def test_the_steps_of_the_plan_are_taken(
     assert len(inputs["train"].x) == 16
     project.train_from_scratch(task, plan(steps=steps), inputs)
     assert calls == [(rows, epochs, 3e-3)]
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that goes on by a second whenever it is asked."""
+    ticks = iter(range(10**6))
+    monkeypatch.setattr(building, "default_timer", lambda: float(next(ticks)))
+
+
+@pytest.mark.parametrize("method", ["tuned", "frozen"])
+def test_a_training_stops_when_the_budget_is_spent(
+    method, task, plan, inputs, clock, capsys
+):
+    short, start = plan(method, steps=60), project.repurpose(task, plan(), inputs)
+    short.left = 10
+    made = project.train_from_scratch(task, short, inputs)
+    assert made.card["method"]["stopped"] == "early: the budget was spent"
+    said = "The training (scratch) stopped early: the budget is spent."
+    assert said in capsys.readouterr().out
+    assert made.probabilities(inputs["test"].x).shape == (len(task.test), 2)
+    best = project.train_project(short, inputs, start)
+    tuned = "The training (tuned) stopped early" in capsys.readouterr().out
+    assert tuned is (method == "tuned"), "what stands still needs no time"
+    assert best.card["method"]["kept"] in ("frozen", "halfway", "tuned")
+    assert max(tl.drift(tl.snapshot(start.network), start.network).values()) == 0
+
+
+def test_a_training_that_has_no_time_at_all_leaves_its_start(task, plan, inputs):
+    late, start = plan(), project.repurpose(task, plan(), inputs)
+    late.left = -100.0
+    best = project.train_project(late, inputs, start)
+    assert best.card["method"]["kept"] == "frozen"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(building.training, "augment", lambda x: pytest.fail("trained"))
+        project.train_from_scratch(task, late, inputs)
+
+
+def test_features_that_took_long_leave_less_time_for_the_trainings(task, plan, clock):
+    made = plan()
+    made.left = 100.0
+    project.read_inputs(task, made)
+    assert made.left == 98.0, "once for the features, once for the evaluation"
+
+
+def test_on_a_busy_machine_the_budget_is_kept_to(task, plan, inputs, monkeypatch):
+    """Every step takes a hundred times as long as the plan says."""
+    real = building.training.augment
+
+    def slow(x):
+        time.sleep(0.2)
+        return real(x)
+
+    monkeypatch.setattr(building.training, "augment", slow)
+    start, busy = project.repurpose(task, plan(), inputs), plan(steps=200)
+    busy.left, since = 4.0, time.perf_counter()
+    project.train_project(busy, inputs, start)
+    project.train_from_scratch(task, busy, inputs)
+    assert time.perf_counter() - since < 40  # unwatched: more than 80
 
 
 def test_temperature_sharpens_only_where_mistakes_say_how_far(monkeypatch):

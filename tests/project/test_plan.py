@@ -123,6 +123,13 @@ def test_the_plan_keeps_the_budget_on_fast_and_slow_machines(
     assert plan.steps >= 1
 
 
+def test_the_plan_knows_what_is_left_of_the_budget(tiny_images, pace):
+    pace(0.01)
+    task = project.read_data(tiny_images)
+    assert project.choose_plan(task, budget="2 min").left == pytest.approx(120)
+    assert project.choose_plan(task, budget=7).left == pytest.approx(7)
+
+
 def test_more_time_gives_more_steps_up_to_a_limit(pace):
     pace(0.1)
     task = project.read_data()  # 300 flowers to learn from

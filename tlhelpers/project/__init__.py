@@ -1,17 +1,15 @@
 """The product of notebook 10: plan, build, keep, page."""
 
+import json
+from pathlib import Path
+
 from ..errors import need
 
-_ROOMS = {
-    "plan": "choose_plan count_classes decision_table drop_leaks inspect_data "
-    "new_project read_data",
-    "build": "judge read_inputs repurpose train_from_scratch train_project",
-    "keep": "load_project",
-    "page": "explore_project serve",
-}
-__all__ = " ".join(_ROOMS.values()).split()
+#: The names in each room; a room is imported when one of its names is asked for.
+ROOMS = json.loads(Path(__file__).with_name("words").joinpath("rooms.json").read_text())
+__all__ = sum(ROOMS.values(), [])
 
 
 def __getattr__(name: str) -> object:
-    room = next((r for r, names in _ROOMS.items() if name in names.split()), "keep")
+    room = next((r for r, names in ROOMS.items() if name in names), "keep")
     return getattr(need(f".{room}", "serve", __name__), name)

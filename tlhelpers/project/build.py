@@ -2,6 +2,7 @@
 
 from collections import namedtuple
 from copy import deepcopy
+from timeit import default_timer
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from sklearn import metrics, model_selection, pipeline
 
 from .. import features, surgery, tasks, training, uncertainty
 from .keep import AT_A_TIME, Project, scale_head
-from .plan import RECIPES, Plan, logistic, new_project
+from .plan import RECIPES, Plan, logistic, new_project, splits
 
 FREEDOM = {"logisticregression__C": [0.003, 0.01, 0.03, 0.1, 0.3, 1.0]}
 LOSS = "held-out negative log-likelihood"
@@ -33,12 +34,14 @@ def read_inputs(task: tasks.Task, plan: Plan) -> dict[str, Inputs]:
     -------
     dict, split -> Inputs
     """
+    since = default_timer()
     project, inputs, texts = new_project(task, plan), {}, plan.kind == "texts"
-    for part in tasks.PARTS:
-        split = getattr(task, part)
+    for part, split in zip(tasks.PARTS, splits(task)):
         x = project.encode(split.texts) if texts else split.tensors(plan.size)[0]
         found = features.extract_features(project.network, x, batch_size=AT_A_TIME)
         inputs[part] = Inputs(x, torch.as_tensor(split.labels), found)
+    # To judge will take about as long as this did; the rest is for the trainings.
+    plan.left -= 2 * (default_timer() - since)
     return inputs
 
 
@@ -160,9 +163,8 @@ def train_project(
             _calibrate(tuned, inputs["valid"])
             if tuned.card["figures"][LOSS] < best.card["figures"][LOSS]:
                 best = deepcopy(tuned)
-    if best is not frozen and _surely_better(best, frozen, inputs["valid"]):
-        return best
-    return _refit(frozen, inputs, seed)
+    better = best is not frozen and _surely_better(best, frozen, inputs["valid"])
+    return best if better else _refit(frozen, inputs, seed)
 
 
 def _refit(frozen: Project, inputs: dict, seed: int) -> Project:
@@ -215,15 +217,28 @@ def train_from_scratch(
 
 
 def _train(made: Project, inputs: dict, plan: Plan, seed: int, recipe: str) -> None:
-    """Take the plan's steps: several passes, or one over a part of the examples."""
+    """Take the plan's steps: several passes, or one over a part of the examples.
+
+    When the budget is spent, the training stops there and says so.
+    """
     (x, y, _), rates = inputs["train"], RECIPES[plan.kind][recipe]
-    wanted = plan.steps * rates["batch_size"]
-    order = torch.Generator().manual_seed(seed)
-    rows = torch.randperm(len(x), generator=order)[:wanted]
+    most = plan.steps * rates["batch_size"]
+    rows = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:most]
     torch.manual_seed(seed)  # of augmentation and dropout
-    options = {**rates, "epochs": max(1, wanted // len(x)), "seed": seed}
-    options["transform"] = training.augment if plan.kind == "images" else None
-    training.fit(made.network, (x[rows], y[rows]), **options)
+    options = {**rates, "epochs": max(1, most // len(x)), "seed": seed}
+    # Fine-tuning and the control share what is left.
+    end = default_timer() + plan.left / (2 if plan.method == "tuned" else 1)
+
+    def prepare(batch: torch.Tensor) -> torch.Tensor:
+        if default_timer() > end:
+            raise TimeoutError
+        return training.augment(batch) if plan.kind == "images" else batch
+
+    try:
+        training.fit(made.network, (x[rows], y[rows]), transform=prepare, **options)
+    except TimeoutError:
+        made.card["method"]["stopped"] = "early: the budget was spent"
+        print(f"The training ({recipe}) stopped early: the budget is spent.")
 
 
 def judge(p: np.ndarray, y: np.ndarray) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """Read data of one's own, look at them, and plan what suits them and the time."""
 
+import json
 import re
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -29,7 +30,7 @@ PLANNED = 0.7  # of the budget; the rest is for looking, drawing and surprises
 UNITS = {"": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hour": 3600}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Plan:
     """What will be done, how long it should take, and why.
 
@@ -49,6 +50,9 @@ class Plan:
         The estimate, from batches that were timed.
     why : tuple of str
         One reason for each choice.
+    left : float
+        Seconds of the budget that remain for the trainings; these stop when it is
+        spent.
     """
 
     kind: str
@@ -58,6 +62,7 @@ class Plan:
     steps: int
     seconds: dict[str, float]
     why: tuple[str, ...]
+    left: float = np.inf
 
     def __str__(self) -> str:
         stages = " · ".join(f"{k} {v:.0f} s" for k, v in self.seconds.items())
@@ -100,22 +105,24 @@ def read_data(
         load = datasets.load_flowers if pictures else datasets.load_reviews
         return load(profile, seed=seed)
     read = own_data.from_folder if pictures else own_data.from_csv
-    return _limit(read(path, seed=seed), seed)
+    made, rng = read(path, seed=seed), np.random.default_rng(seed)
+    parts = splits(made)
+    if (total := sum(map(len, parts))) > MOST:  # keep the same share of each
+        rows = [rng.permutation(len(s))[: len(s) * MOST // total or 1] for s in parts]
+        kept = {k: s.take(np.sort(r)) for k, s, r in zip(PARTS, parts, rows)}
+        made = replace(made, **kept).need()
+        made.card["remarks"].append(f"took at random {MOST} of {total}")
+    return made
 
 
-def _splits(task: Task) -> list:
+def splits(task: Task) -> list[ImageSplit | TextSplit]:
+    """Return train, valid and test, in this order.
+
+    Parameters
+    ----------
+    task : ImageTask or TextTask
+    """
     return [getattr(task, part) for part in PARTS]
-
-
-def _limit(task: Task, seed: int) -> Task:
-    """Keep the same share of each split, so that no more than the limit are left."""
-    splits, rng = _splits(task), np.random.default_rng(seed)
-    if (total := sum(map(len, splits))) <= MOST:
-        return task
-    rows = [rng.permutation(len(s))[: len(s) * MOST // total or 1] for s in splits]
-    kept = {k: s.take(np.sort(r)) for k, s, r in zip(PARTS, splits, rows)}
-    remarks = [*task.card.get("remarks", []), f"took at random {MOST} of {total}"]
-    return replace(task, **kept, card={**task.card, "remarks": remarks}).need()
 
 
 def drop_leaks(task: Task, pairs: pd.DataFrame) -> Task:
@@ -157,7 +164,7 @@ def count_classes(task: Task) -> pd.DataFrame:
     -------
     DataFrame, one row per class, columns "train", "valid" and "test"
     """
-    counts = [np.bincount(s.labels, minlength=task.n_classes) for s in _splits(task)]
+    counts = [np.bincount(s.labels, minlength=task.n_classes) for s in splits(task)]
     return pd.DataFrame(dict(zip(PARTS, counts)), index=list(task.class_names))
 
 
@@ -175,8 +182,7 @@ def inspect_data(task: Task, pairs: pd.DataFrame | None = None) -> pd.DataFrame:
     DataFrame, one row per finding, columns "found" and "so"
     """
     pairs = near_duplicates(task) if pairs is None else pairs
-    lengths = [_extents(split) for split in _splits(task)]
-    facts = {"task": task, "pairs": pairs, "lengths": lengths}
+    facts = {"task": task, "pairs": pairs, "lengths": [*map(_extents, splits(task))]}
     text = WORDS.get_template("findings.txt").render(facts, counts=count_classes(task))
     rows = [row.rsplit(" | ", 1) for row in text.splitlines()]
     return pd.DataFrame(rows, columns=["found", "so"])
@@ -246,7 +252,8 @@ def choose_plan(task: Task, *, method: str = "auto", budget: str = "5 min") -> P
     (source, known), rules = table.loc[task.KIND], table.drop([*KINDS]).itertuples()
     drafts = [_draft(task, source.split()[1], size, limit) for size in _sizes(task)]
     enough = int(RECIPES[kind]["steps"][0] * len(task.train))
-    plan = _best(task, [d for d in drafts if d.steps >= enough] or drafts[-1:])
+    fast = [d for d in drafts if d.steps >= enough] or drafts[-1:]
+    plan = _best(task, fast) if fast[1:] else fast[0]
     # The conditions of decisions.csv, in their order.
     holds = (task.smallest_class < 10, plan.steps < 20, True)
     condition, take, because = list(rules)[holds.index(True)]
@@ -257,8 +264,9 @@ def choose_plan(task: Task, *, method: str = "auto", budget: str = "5 min") -> P
     fits = "fits" if sum(plan.seconds.values()) <= limit else "is too slow for"
     tried = " or ".join(str(draft.size) for draft in drafts)
     size = f"size {plan.size} (of {tried}), {plan.steps} steps: {fits} {budget}"
-    why = (f"{source}: {known}", f"{take}: {condition}: {because}", size)
-    return replace(plan, method=take.split()[1], why=why)
+    plan.why = (f"{source}: {known}", f"{take}: {condition}: {because}", size)
+    plan.method, plan.left = take.split()[1], limit / PLANNED
+    return plan
 
 
 def _sizes(task: Task) -> list[int]:
@@ -273,7 +281,7 @@ def _draft(task: Task, source: str, size: int, limit: float) -> Plan:
     """Plan as many steps at this size as fit the limit, in seconds."""
     plan = Plan(KINDS[task.KIND], source, "frozen", size, 0, {}, ())
     recipe, pace = RECIPES[plan.kind], measure_pace(task, plan)
-    train, valid, test = map(len, _splits(task))
+    train, valid, test = map(len, splits(task))
     # Frozen, halfway and tuned are tried on valid; project, frozen one and control
     # are judged on test.
     once = (train + valid + test) * pace["read"] + 3 * test * pace["answer"]
@@ -301,8 +309,6 @@ def logistic(**options: float) -> pipeline.Pipeline:
 
 def _best(task: Task, drafts: list[Plan]) -> Plan:
     """Return the draft whose frozen features predict best in cross-validation."""
-    if len(drafts) == 1:
-        return drafts[0]
     # About three hundred examples are enough to compare sizes on.
     n = min(task.smallest_class, max(3, 300 // task.n_classes))
     x, y = task.train.take(task.rows(n)).tensors(max(d.size for d in drafts))
@@ -374,21 +380,12 @@ def new_project(
         loaded = sources.load_source(plan.source, **start)
         network, how = PictureClassifier(loaded, n), {"arch": loaded.arch}
     else:
-        profile = "full" if plan.source == "bert-base-uncased" else "mini"
-        loaded = bert.load_bert(profile, **start)
+        loaded = bert.load_bert("full" if plan.source == bert.BASE else "mini", **start)
         network = bert.BertClassifier(loaded.body, n, seed=seed)
         numbers = loaded.body.config.to_dict()
         how = {"arch": "bert", "config": {k: numbers[k] for k in SHAPE}}
-    about = {k: v for k, v in task.card.items() if isinstance(v, (str, list))}
-    about |= dict(zip(PARTS, map(len, _splits(task))), classes=list(task.class_names))
-    card = {
-        "data": about,
-        "source": {k: v for k, v in loaded.card.items() if isinstance(v, (str, int))},
-        "method": {"method": plan.method, "size": plan.size, "why": list(plan.why)},
-        "figures": {},
-        "versions": {p: version(p) for p in RECIPES[plan.kind]["packages"]},
-        "date": f"{pd.Timestamp.now():%Y-%m-%d}",
-        "network": {**how, "size": plan.size},
-    }
-    rest = (network, 1.0, card, getattr(loaded, "tokenizer", None))
+    facts = {"task": task, "plan": plan, "source": loaded.card, "network": how}
+    facts |= {"recipe": RECIPES[plan.kind], "version": version}
+    card = WORDS.get_template("card.json").render(facts, now=pd.Timestamp.now())
+    rest = (network, 1.0, json.loads(card), getattr(loaded, "tokenizer", None))
     return Project(task.name, plan.kind, task.class_names, *rest)
