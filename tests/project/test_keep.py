@@ -17,8 +17,8 @@ from safetensors import safe_open
 from transformers import BertConfig, BertModel
 
 import tlhelpers as tl
+from tlhelpers.project import decision_table, load_project, new_project
 from tlhelpers.project import keep as projects
-from tlhelpers.project import load_project, new_project
 from tlhelpers.project.keep import Project
 from tlhelpers.project.plan import Plan
 
@@ -407,6 +407,77 @@ def test_what_could_not_be_loaded_again_is_said_before_anything_is_written(
         replace(projects_by_kind["images"], **change).save(older)
     assert {file: file.read_bytes() for file in older.iterdir()} == before
     load_project(older)
+
+
+def fail_when_writing(monkeypatch, name):
+    """Let the disk be full as soon as a file of this name is written."""
+    full = OSError(28, "No space left on device")
+
+    def guard(real, path_of):
+        def write(*args, **kwargs):
+            if Path(path_of(args)).name == name:
+                raise full
+            return real(*args, **kwargs)
+
+        return write
+
+    for what in ("write_bytes", "write_text"):
+        real = getattr(Path, what)
+        monkeypatch.setattr(Path, what, guard(real, lambda args: args[0]))
+    real = projects.save_model
+    monkeypatch.setattr(projects, "save_model", guard(real, lambda args: args[1]))
+
+
+@pytest.mark.parametrize(
+    "name", ["network.safetensors", "project.json", "MODEL_CARD.md"]
+)
+@pytest.mark.parametrize("kind", ["images", "texts"])
+def test_a_full_disk_leaves_the_older_project_whole(
+    kind, name, projects_by_kind, tmp_path, monkeypatch
+):
+    older = projects_by_kind[kind].save(tmp_path / "kept")
+    (older / "mine.txt").write_text("of somebody else")
+    before = {f: f.read_bytes() for f in older.rglob("*") if f.is_file()}
+    newer = replace(projects_by_kind[kind], temperature=3.0)
+    with monkeypatch.context() as patched:
+        fail_when_writing(patched, name)
+        with pytest.raises(tl.CourseError, match="kept cannot be written: .*No space"):
+            newer.save(older)
+    assert {f: f.read_bytes() for f in older.rglob("*") if f.is_file()} == before
+    assert load_project(newer.save(older)).temperature == 3.0, "nothing was lost"
+    assert (older / "mine.txt").exists() and not list(older.glob(".new*"))
+
+
+@pytest.mark.parametrize("where", ["file", "file/below", "tokenizer"])
+def test_a_place_that_cannot_be_a_folder_is_said(where, projects_by_kind, tmp_path):
+    (tmp_path / "file").write_text("x")
+    older = projects_by_kind["texts"].save(tmp_path / "tokenizer")
+    before = (older / "network.safetensors").read_bytes()
+    if where == "tokenizer":  # a file stands where its folder would be
+        shutil.rmtree(older / "tokenizer")
+        (older / "tokenizer").write_text("x")
+    with pytest.raises(tl.CourseError, match="cannot be written.*\n→ .*another folder"):
+        projects_by_kind["texts"].save(tmp_path / where)
+    assert (older / "network.safetensors").read_bytes() == before
+
+
+def test_what_lay_in_the_folder_is_not_listed_as_the_projects_own(
+    projects_by_kind, tmp_path
+):
+    (tmp_path / "tokenizer").mkdir()
+    (tmp_path / "tokenizer" / "notes.txt").write_text("mine")
+    folder = projects_by_kind["texts"].save(tmp_path)
+    assert load_project(folder).name == "films"
+    assert load_project(projects_by_kind["images"].save(tmp_path)).name == "shapes"
+
+
+def test_every_source_that_is_chosen_can_be_kept():
+    """Else a project would be refused after its training."""
+    network = projects.SCHEMA.schema["properties"]["card"]["properties"]["network"]
+    kept = network["properties"]["arch"]["enum"]
+    sources = [take.split()[1] for take in decision_table()["take"][:2]]
+    assert tl.load_source(sources[0], pretrained=False).arch in kept
+    assert sources[1] == "minilm" and "bert" in kept
 
 
 def test_a_folder_at_home_is_meant(projects_by_kind, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -12,18 +13,20 @@ import torch
 from jinja2 import Environment, PackageLoader
 from jsonschema import Draft4Validator
 from PIL import Image
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file, load_model, save_model
 from torch import Tensor, nn
 
 from .. import bert, sources, surgery, tasks, training
 from ..errors import CourseError
-from ..machine import file_sha256
+from ..machine import check_file, file_sha256
 
 AT_A_TIME = 16  # examples: more take more memory, and no less time on a CPU
 WEIGHTS, CARD = "network.safetensors", "project.json"
-TOKENIZER = "tokenizer/tokenizer.json"
+TOKENIZER, PAGE = "tokenizer/tokenizer.json", "MODEL_CARD.md"
 COPY = "Copy the whole folder again, or make the project anew."
+CHANGE = "Change what is named, make room, or take another folder, and try again."
 WORDS = Environment(loader=PackageLoader(__package__, "words"), autoescape=True)
+
 #: What a project may say: types, ranges, architectures, keys. Draft 4 of JSON Schema,
 #: because to later ones 1.0 is a whole number.
 SCHEMA = Draft4Validator(json.loads(WORDS.get_template("schema.json").render()))
@@ -134,7 +137,9 @@ class Project:
         """Keep everything in a folder: safetensors and JSON, no pickle.
 
         Writes the weights, ``project.json`` with the sha256 of every other file that
-        is read again, ``MODEL_CARD.md`` for people and, of texts, the tokenizer.
+        is read again, ``MODEL_CARD.md`` for people and, of texts, the tokenizer. All is
+        written and looked at beside what is there, then moved into place: where that
+        fails, for example on a full disk, an older project stays whole.
 
         Parameters
         ----------
@@ -149,21 +154,29 @@ class Project:
         Raises
         ------
         CourseError
-            If the project says what could not be loaded again; nothing is written.
+            If the project says what could not be loaded again, or cannot be written;
+            then it can be saved again, elsewhere.
         """
-        folder, sums = Path(folder).expanduser(), {WEIGHTS: "", TOKENIZER: ""}
-        kept = vars(self) | {"network": None, "tokenizer": None, "sha256": sums}
-        _check(lambda: json.dumps(kept), f"The project {self.name!r} cannot be kept")
-        folder.mkdir(parents=True, exist_ok=True)
-        weights = {k: v.contiguous() for k, v in self.network.state_dict().items()}
-        (folder / WEIGHTS).write_bytes(save(weights))
-        names = [WEIGHTS]
-        if self.tokenizer is not None:
-            self.tokenizer.save_pretrained(folder / "tokenizer")
-            names += sorted(f"tokenizer/{f.name}" for f in folder.glob("tokenizer/*"))
-        kept["sha256"] = {name: file_sha256(folder / name) for name in names}
-        (folder / CARD).write_text(json.dumps(kept, indent=1), "utf-8")
-        (folder / "MODEL_CARD.md").write_text(self.model_card(), encoding="utf-8")
+        folder = Path(folder).expanduser()
+        kept = vars(self) | {"network": None, "tokenizer": None}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(prefix=".new", dir=folder) as name:
+                new = Path(name)
+                save_model(self.network, new / WEIGHTS)
+                load_file(new / WEIGHTS)  # is it whole?
+                if self.tokenizer is not None:
+                    self.tokenizer.save_pretrained(new / "tokenizer")
+                files = {f.relative_to(new).as_posix(): f for f in new.rglob("*.*")}
+                kept |= {"sha256": {name: file_sha256(f) for name, f in files.items()}}
+                _check(lambda: json.dumps(kept), f"{self.name!r} cannot be kept", "")
+                (new / CARD).write_text(json.dumps(kept, indent=1), "utf-8")
+                (new / PAGE).write_text(self.model_card(), encoding="utf-8")
+                for name in (*sorted(files)[::-1], PAGE, CARD):  # the tokenizer first
+                    (folder / name).parent.mkdir(exist_ok=True)
+                    (new / name).replace(folder / name)
+        except Exception as error:  # no room, no right, and each library's own kinds
+            raise CourseError(f"{folder} cannot be written: {error}", CHANGE) from None
         return folder
 
     def calibrated(self) -> nn.Module:
@@ -235,20 +248,19 @@ def load_project(folder: str | Path) -> Project:
     folder, file = Path(folder).expanduser(), Path(folder, CARD).expanduser()
     if not file.is_file():
         raise CourseError(f"{folder} holds no project, no {CARD}.", "Check the path.")
-    kept = _check(file.read_bytes, f"{file} is damaged")
+    kept = _check(file.read_bytes, f"{file} is damaged", COPY)
     for name, sha256 in kept.pop("sha256").items():
-        if not (folder / name).is_file() or file_sha256(folder / name) != sha256:
-            raise CourseError(f"{folder / name} is missing or damaged (sha256).", COPY)
+        check_file(folder / name, sha256, COPY)
     project = Project(**kept | {"class_names": tuple(kept["class_names"])})
     try:
         project.network = _build(project, folder).eval()
-        project.network.load_state_dict(load_file(folder / WEIGHTS))
+        load_model(project.network, folder / WEIGHTS)
     except Exception:  # each library has kinds of its own
         raise CourseError(f"{folder}: the network cannot be rebuilt.", COPY) from None
     return project
 
 
-def _check(read: Callable[[], str | bytes], place: str) -> dict[str, Any]:
+def _check(read: Callable[[], str | bytes], place: str, step: str) -> dict[str, Any]:
     """Read what a project says, and hold it against the schema."""
     try:
         # NaN is no number here.
@@ -257,7 +269,7 @@ def _check(read: Callable[[], str | bytes], place: str) -> dict[str, Any]:
         SCHEMA.validate(kept)
     except Exception as error:  # no right to read, no JSON, not as the schema says
         found = f"{getattr(error, 'json_path', '')} {getattr(error, 'message', error)}"
-        raise CourseError(f"{place}: {found:.300}.", COPY) from None
+        raise CourseError(f"{place}: {found:.300}.", step) from None
     return kept
 
 
