@@ -209,8 +209,10 @@ def test_picture_beyond_the_limit_gets_words(picture_page, tmp_path):
 def test_upload_beyond_the_limit_gets_words_and_no_old_answer(picture_page, tmp_path):
     with open(tmp_path / "huge.bmp", "wb") as file:
         file.truncate(101 * 2**20)
-    picture_page.upload(tmp_path / "huge.bmp")
+    picture_page.one("input[type=file]").send_keys(str(tmp_path / "huge.bmp"))
+    picture_page.one("form button").click()
     said = picture_page.wait_to_say("more than 100 megabytes")
+    assert "huge.bmp" in said and "nothing was sent" in said
     assert "%" not in said and not picture_page.all("#answer img")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import hashlib
 import html
 import http.client
 import io
@@ -197,6 +198,21 @@ def test_a_text_of_too_many_pieces_is_cut_and_that_is_said():
     assert "pieces" not in said(send(project, text="word " * 10)[1])
 
 
+def test_letters_without_a_break_are_cut_and_that_is_said():
+    project = text_project()
+    long = said(send(project, text="a" * 5000 + " and a short end")[1])
+    assert "only the first 20 are read" in long
+    assert "only the first" not in said(send(project, text="a" * 50 + " short")[1])
+
+
+@pytest.mark.parametrize("n", [200, 201, 1000])
+def test_a_long_name_is_cut_visibly(n):
+    project, name = stand_in("images", [0.9, 0.1]), "d" * n
+    for content in (as_bytes(draw("disc", 1)), b"no picture"):
+        reply = said(send(project, content, name)[1])
+        assert reply.startswith("d" * 200 + "…" * (n > 200) + " ")
+
+
 @pytest.mark.parametrize("kind", ["images", "texts"])
 def test_nothing_or_something_else_gets_words(kind):
     project = stand_in(kind, [0.9, 0.1])
@@ -244,9 +260,10 @@ def test_failing_network_gets_words_here_and_its_traceback_in_the_terminal():
     with pytest.raises(RuntimeError, match="secret"):  # what the server writes down
         send(project, text="x")
     site = client(project, raise_server_exceptions=False)
-    reply = site.post("/", data={"given": "x"})
+    reply = site.post("/", data={"given": "my words"})
     assert reply.status_code == 500
     assert "The network could not answer (RuntimeError)." in said(reply.text)
+    assert said(reply.text).startswith("my words"), "it bears the name of its input"
     assert "secret" not in reply.text
 
 
@@ -261,7 +278,7 @@ def test_a_class_of_the_saved_project_is_said(tmp_path):
 # --- who may ask -------------------------------------------------------------------
 
 
-def test_every_page_forbids_scripts_frames_and_keeping():
+def test_every_page_forbids_foreign_scripts_frames_and_keeping():
     site = client(stand_in("texts", [0.9, 0.1]))
     replies = [site.get("/"), site.post("/", data={"given": "x"})]
     replies += [site.get("/nothing"), site.post("/", data={}), site.put("/")]
@@ -269,10 +286,15 @@ def test_every_page_forbids_scripts_frames_and_keeping():
         policy = reply.headers["content-security-policy"].replace(" ", "").split(";")
         assert "default-src'none'" in policy and "frame-ancestors'none'" in policy
         assert "form-action'self'" in policy and "base-uri'none'" in policy
-        assert not any(rule.startswith("script") for rule in policy)
+        (script,) = re.findall("<script>(.*?)</script>", reply.text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        allowed = [rule for rule in policy if rule.startswith("script")]
+        assert allowed == [f"script-src'sha256-{digest}'"], "the page's own, no other"
         assert reply.headers["cache-control"] == "no-store"
+        assert reply.headers["x-frame-options"] == "DENY"
+        assert reply.headers["cross-origin-resource-policy"] == "same-origin"
         assert "set-cookie" not in reply.headers
-        assert "<script" not in reply.text and "http://" not in reply.text
+        assert reply.text.count("<script") == 1 and "http://" not in reply.text
         named = re.findall(r"""(?:src|href)=["']([^"']+)""", reply.text)
         assert all(name.startswith("data:") for name in named)
 
@@ -328,6 +350,12 @@ def test_other_host_names_are_refused(host):
     for host in ("127.0.0.1:8000", "localhost:8000", "LOCALHOST"):
         assert client(project).get("/", headers={"Host": host}).status_code == 200
     assert project.asked == []
+
+
+def test_the_page_itself_knows_the_limit_of_the_server():
+    reply = client(stand_in("images", [0.9, 0.1])).get("/").text
+    assert f'data-largest="{page.LARGEST}"' in reply
+    assert "data-largest" not in client(stand_in("texts", [0.9, 0.1])).get("/").text
 
 
 @pytest.mark.parametrize("announced", [True, False])
@@ -437,7 +465,7 @@ def test_widget_says_what_the_page_says(displayed):
     assert displayed == [], "nothing before the button is pressed"
     press(widget)
     assert "<h2>&lt;dog&gt;, 96 %</h2>" in displayed[0] and "<dog>" not in displayed[0]
-    assert "base64," in displayed[0]
+    assert "base64," in displayed[0] and "&lt;a&gt;.png" in displayed[0]
     assert np.array_equal(np.asarray(project.asked[0]), np.asarray(mine))
 
 
@@ -445,7 +473,7 @@ def test_widget_reads_an_upload_as_ipywidgets_7_hands_it_over(displayed):
     project = stand_in("images", [0.04, 0.96], ("cat", "dog"))
     mine = draw("disc", 1, 600)
     explore_project(project).f({"mine.png": {"content": as_bytes(mine)}})
-    assert "<h2>dog, 96 %</h2>" in displayed[0]
+    assert "<h2>dog, 96 %</h2>" in displayed[0] and "mine.png" in displayed[0]
     assert np.array_equal(np.asarray(project.asked[0]), np.asarray(mine))
 
 
@@ -458,6 +486,10 @@ def test_widget_of_texts_reads_a_saved_project(displayed, tmp_path):
     p = project.predict_proba([text])[0]
     name = project.class_names[int(p.argmax())]
     assert f"{name}, {100 * p.max():.0f} %" in displayed[-1]
+    assert f"“{text}”" in displayed[-1], "the answer bears the name of its input"
+    widget.children[0].value = "word " * 30_000
+    press(widget)
+    assert "Of 150,000 characters the first 100,000 were read." in displayed[-1]
     with pytest.raises(tl.CourseError, match="holds no project"):
         explore_project(tmp_path)
 
@@ -516,7 +548,7 @@ def site(tmp_path_factory):
 def test_nothing_but_the_page_is_served(site, path):
     status, body = ask(site.address, path)
     assert status in (400, 404) or (path.startswith("/?") and status == 200)
-    assert b"root:" not in body and b"<script" not in body
+    assert b"root:" not in body and b"alert(1)" not in body
     assert status != 404 or b"Not Found" in body
 
 

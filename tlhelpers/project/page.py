@@ -1,7 +1,8 @@
 """A finished project to try: a page in the browser, a widget in a notebook.
 
-The page is one process with one network. It needs no script, keeps nothing of its
-visitors, and answers one after the other, so thirty need no more memory than one.
+The page is one process with one network. It keeps nothing of its visitors, and answers
+one after the other, so thirty need no more memory than one. Its only script, which it
+does not need, refuses too large a file before it is sent.
 """
 
 import asyncio
@@ -55,7 +56,7 @@ def read(project: Project, given: str | BinaryIO) -> dict[str, Any]:
     """
     texts, out = project.kind == "texts", io.BytesIO()
     if isinstance(given, str) is not texts or (texts and not given.strip()):
-        raise CourseError(f"There is no {project.kind[:-1]} yet.", "Give one.")
+        raise CourseError(f"There is no {project.kind[:-1]} yet.", "Give one first.")
     if texts:
         return {"x": project.encode([given[:LONGEST]]), "thumbnail": ""}
     image = read_image(given)
@@ -100,25 +101,24 @@ def application(project: Project) -> applications.Starlette:
             return page()
         await _check(request)
         async with request.form(max_files=1, max_part_size=LARGEST // 10) as form:
-            given = form.get("given", "")
+            given, loop = form.get("given", ""), asyncio.get_running_loop()
             # A form that is sent without a picture holds a file without a name.
             file = getattr(given, "file", given) if getattr(given, "size", 1) else ""
-            name, loop = getattr(given, "filename", given), asyncio.get_running_loop()
-            try:
-                found = await loop.run_in_executor(first, read, project, file)
-                p = await loop.run_in_executor(last, project.probabilities, found["x"])
-                return page(name=name, p=p[0], **found)
-            except CourseError as error:
-                return page(400, name=name, error=error)
+            # Every answer bears the name of its input, also where something fails.
+            request.state.name = name = getattr(given, "filename", given)
+            found = await loop.run_in_executor(first, read, project, file)
+            p = await loop.run_in_executor(last, project.probabilities, found["x"])
+            return page(name=name, p=p[0], **found)
 
-    async def refuse(_: requests.Request, error: Exception) -> responses.Response:
-        return page(getattr(error, "status_code", 500), error=error)
+    async def refuse(request: requests.Request, e: Exception) -> responses.Response:
+        code = getattr(e, "status_code", 400 if isinstance(e, CourseError) else 500)
+        return page(code, name=getattr(request.state, "name", ""), error=e)
 
-    errors = (exceptions.HTTPException, requests.ClientDisconnect, Exception)
+    errors = (CourseError, exceptions.HTTPException, requests.ClientDisconnect)
     return applications.Starlette(
         routes=[routing.Route("/", visit, methods=["GET", "POST"])],
         middleware=[Middleware(trustedhost.TrustedHostMiddleware, allowed_hosts=HOSTS)],
-        exception_handlers=dict.fromkeys(errors, refuse),
+        exception_handlers=dict.fromkeys((*errors, Exception), refuse),
     )
 
 
@@ -206,6 +206,6 @@ def explore_project(project: Project | str | Path) -> Any:
         file = files if isinstance(files, str) else io.BytesIO([*files][0]["content"])
         found = read(made, file)
         p = made.probabilities(found["x"])[0]
-        display(HTML(render("answer.html", made, p=p, **found)))
+        display(HTML(render("answer.html", made, p=p, name=given, **found)))
 
     return interactive(reply, {"manual": True}, given=given)
