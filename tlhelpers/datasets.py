@@ -208,9 +208,8 @@ def _read_bundled(folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:
     """Read the card and the manifest or table of a bundled set."""
     card = machine.read_card(folder / "card.json")
     name = card.get("table", "manifest.csv")
-    path = machine.check_file(folder / name, card["sha256"])
-    rows = pd.read_csv(path, dtype=str, na_filter=False)
-    rows = rows.rename(columns={"text": "item"})
+    csv = machine.check_file(folder / name, card.get("sha256", "none"))
+    rows = pd.read_csv(csv, dtype=str, na_filter=False).rename(columns={"text": "item"})
     rows["label"] = pd.Index(card["classes"]).get_indexer(rows["label"])  # -1: none
     if "file" in rows:
         rows["item"] = [machine.check_file(folder / file) for file in rows["file"]]

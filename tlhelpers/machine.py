@@ -276,9 +276,12 @@ def read_card(path: Path) -> dict[str, Any]:
     Raises
     ------
     CourseError
-        If the file is missing.
+        If the file is missing, or damaged.
     """
-    return json.loads(check_file(path).read_text(encoding="utf-8"))
+    check_file(path)
+    with suppress(ValueError, TypeError, RecursionError):
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    raise CourseError(f"The file {path} is damaged: it is no card.", REPAIR)
 
 
 def public_card(name: str) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import io
 import lzma
 import os
 import re
-import unicodedata
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -284,8 +283,8 @@ def _make(
     """Check the classes; split as the table says, or anew where that is incomplete."""
     kind = make.KIND.removesuffix("s")
     # é may be one letter or two; a folder's name may be bytes that are no letters.
-    plain = [os.fsencode(name).decode("utf-8", "replace") for name in table["class"]]
-    table["class"] = [unicodedata.normalize("NFC", name) for name in plain]
+    plain = table["class"].map(os.fsencode).str.decode("utf-8", "replace")
+    table["class"] = plain.str.normalize("NFC")
     clear = _drop_copies(table[table["key"] != ""], kind, notes)
     # A class of which nothing could be read must not vanish.
     names = tuple(sorted(set(table["class"]) - {""}))

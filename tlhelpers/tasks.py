@@ -19,19 +19,18 @@ from .errors import CourseError
 PARTS = ("train", "valid", "test")
 
 #: What people call the parts, in the names of folders and in the column ``split``.
-PART_NAMES = dict.fromkeys("train training".split(), "train")
+PART_NAMES = {"train": "train", "training": "train", "test": "test", "testing": "test"}
 PART_NAMES |= dict.fromkeys("valid val validation dev eval".split(), "valid")
-PART_NAMES |= dict.fromkeys("test testing".split(), "test")
 
 Image.init()
 #: What is opened (HEIF where pillow-heif was registered before). A file that another
 #: decoder claims, for example a program in PostScript, is no picture.
 FORMATS = "JPEG PNG WEBP AVIF HEIF TIFF GIF BMP PPM JPEG2000".split()
+FORMATS = [name for name in FORMATS if name in Image.OPEN]  # Pillow stops at others
 
 MAX_PIXELS = 60_000_000
 SMALLER = "Make it smaller; 60 million pixels are the limit."
 MORE = "Add examples that differ from the others, or let the course split them."
-SAVE_AGAIN = "Remove it, or save it again as JPEG or PNG."
 
 
 def read_image(path: str | Path | BinaryIO) -> Image.Image:
@@ -58,7 +57,7 @@ def read_image(path: str | Path | BinaryIO) -> Image.Image:
     """
     name = path if isinstance(path, (str, Path)) else "The picture"
     try:
-        with Image.open(path, formats=[f for f in FORMATS if f in Image.OPEN]) as image:
+        with Image.open(path, formats=FORMATS) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise CourseError(f"{name} has {width} × {height} pixels.", SMALLER)
@@ -73,8 +72,8 @@ def read_image(path: str | Path | BinaryIO) -> Image.Image:
     except Exception as error:  # each decoder raises kinds of its own
         unknown = isinstance(error, UnidentifiedImageError)
         reason = "not a picture format" if unknown else str(error).strip() or "damaged"
-        problem = f"{name} cannot be read as a picture ({reason})."
-        raise CourseError(problem, SAVE_AGAIN) from None
+        said = f"{name} cannot be read as a picture ({reason})."
+        raise CourseError(said, "Remove it, or save it again as JPEG or PNG.") from None
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -128,12 +128,12 @@ def publish(folder: Path) -> None:
 
 
 def _check_ordinary(entry: dict[str, Any]) -> None:
-    own = {k: v for k, v in entry["parameters"].items() if k != "PROFILE"}
-    usual = own in ({}, {"SEED": 0}) and not entry["smoke"]
-    if entry["status"] != "passed" or not usual:
-        problem = f"The run of {entry['name']} is not one to publish"
+    own = {k: v for k, v in entry.get("parameters", {}).items() if k != "PROFILE"}
+    usual = own in ({}, {"SEED": 0}) and not entry.get("smoke", True)
+    if (status := entry.get("status")) != "passed" or not usual:
+        problem = f"The run of {entry.get('name')} is not one to publish"
         next_step = "Publish a passed run with seed 0, no -p and no TLHELPERS_SMOKE."
-        raise CourseError(f"{problem} ({entry['status']}).", next_step)
+        raise CourseError(f"{problem} ({status}).", next_step)
 
 
 def _write_readme(path: Path, results: dict[str, Any]) -> None:

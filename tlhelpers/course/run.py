@@ -69,7 +69,7 @@ def find_notebooks(numbers: Sequence[str] = ()) -> list[Path]:
     """
     paths = sorted(notebooks_folder().glob("[0-9][0-9]_*.ipynb"))
     by_number = {path.name[:2]: path for path in paths}
-    unknown = [n for n in numbers if n.zfill(2) not in by_number]
+    unknown = [n or "''" for n in numbers if not n or n.zfill(2) not in by_number]
     if unknown:
         problem = f"There is no notebook {', '.join(unknown)}."
         raise CourseError(problem, f"The notebooks are {', '.join(by_number)}.")
@@ -113,7 +113,7 @@ def literal(name: str, text: str, default: Any = None) -> Any:
         return str(Path(text).expanduser().resolve())
     value = text if isinstance(default, str) else _evaluate(text)
     if isinstance(default, int) and not isinstance(value, int):
-        problem = f"{name} takes a whole number; got {text!r}."
+        problem = f"{name} takes a whole number; got {text[:60]!r}."
         raise CourseError(problem, f"Write, for example, -p {name} {default}.")
     return value
 
@@ -223,7 +223,7 @@ def _reserved(out: Path) -> Any:
 def _jobs(paths: list[Path], usual: Parameters, wanted: Parameters) -> list[Parameters]:
     """Give each notebook the parameters it has; refuse those that none has."""
     known = [_defaults(path) for path in paths]
-    unused = ", ".join(sorted(set(wanted).difference(*known)))
+    unused = ", ".join(n or "''" for n in sorted(set(wanted).difference(*known)))
     if unused:
         problem = f"No chosen notebook has a parameter {unused}."
         raise CourseError(problem, f"{paths[0].name} has {', '.join(known[0])}.")
