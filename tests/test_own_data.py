@@ -905,3 +905,22 @@ def test_texts_of_digits_are_read(write):
     task = tl.from_csv(write("text,label\n" + rows))
     assert task.class_names == ("0", "1")
     assert tl.near_duplicates(task).empty
+
+
+@pytest.mark.parametrize("none", ["?", "<NA>", "#N/A", "n/a", "NULL", "-1.0"])
+def test_what_programs_write_for_no_label_is_none(write, none):
+    rows = "".join(f"who knows {i},{none}\n" for i in range(6))
+    task = tl.from_csv(write(table() + rows))
+    assert task.class_names == ("ham", "spam") and len(task.unlabelled) == 6
+    assert "as no label in 6 rows" in str(task)
+
+
+@pytest.mark.parametrize("sign", ["\u200b", "\ufeff", "\u00ad", "\u2060"])
+def test_signs_that_nobody_sees_make_no_class(write, sign):
+    rows = "".join(f"one more {i},{sign}ham{sign}\n" for i in range(6))
+    assert tl.from_csv(write(table() + rows)).class_names == ("ham", "spam")
+
+
+def test_a_header_may_be_spelt_with_composed_letters_or_not(write):
+    path = write(table(columns="te\u0301xt,label"))
+    assert tl.from_csv(path, text="t\u00e9xt").class_names == ("ham", "spam")

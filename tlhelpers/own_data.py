@@ -24,7 +24,9 @@ PICTURES = {s for s, f in Image.registered_extensions().items() if f in tasks.FO
 #: aside by hand, but a camera may call a picture so.
 ADDED = re.compile(r"^_|(^|/)([.@#$]|__MACOSX/|(?i:thumbs\.db|desktop\.ini)$)")
 #: What programs write where there is no label.
-NO_LABEL = "-1|(?i:nan|none|null|n/?a)"
+NO_LABEL = r"-1|\?|(?i:nan|none|null|#?n/?a|<na>)"
+#: Soft hyphens, marks of the byte order and the like: nobody sees them.
+INVISIBLE = "[\u00ad\u200b\u2060\ufeff]"
 MIN_PER_CLASS, MAX_CLASSES = 5, 50
 MAX_LENGTH = 500_000  # of a text; spaCy refuses a million characters
 SPLITS = {"picture": tasks.ImageSplit, "text": tasks.TextSplit}
@@ -249,7 +251,7 @@ def _read_table(name: str, content: str, needed: list, notes: list) -> pd.DataFr
     if odd or len(table) != len(rows):
         odd += [row for row in rows if '"' in row] + rows
         raise CourseError(f"{name}: rows run into one another, {odd[0][:60]!r}.", QUOTE)
-    header = table.iloc[0].str.strip().str.lower()
+    header = table.iloc[0].str.strip().str.lower().str.normalize("NFC")
     named = header[header.isin({*needed, "split"})]
     if named.duplicated().any() or not {*needed} <= {*named}:
         got = f"{name} has the columns {', '.join(map(repr, header))}"
@@ -284,7 +286,7 @@ def _make(
     kind = make.KIND.removesuffix("s")
     # é may be one letter or two; a folder's name may be bytes that are no letters.
     plain = table["class"].map(os.fsencode).str.decode("utf-8", "replace")
-    table["class"] = plain.str.normalize("NFC")
+    table["class"] = plain.str.normalize("NFC").str.replace(INVISIBLE, "", regex=True)
     clear = _drop_copies(table[table["key"] != ""], kind, notes)
     # A class of which nothing could be read must not vanish.
     names = tuple(sorted(set(table["class"]) - {""}))
@@ -301,9 +303,8 @@ def _make(
         rows = part == "train" if carve else labels >= 0
         shares |= {"valid": 0.2, "test": 0.0} if carve else {}
         part[rows] = tasks.stratified_split(labels[rows], **shares)
-    everything = SPLITS[kind](tuple(clear["item"]), labels)
-    every = {*tasks.PARTS, *part}
-    splits = {k: everything.take(np.flatnonzero(part == k)) for k in every}
+    whole = SPLITS[kind](tuple(clear["item"]), labels)
+    splits = {k: whole.take(np.flatnonzero(part == k)) for k in {*tasks.PARTS, *part}}
     _note(notes, (labels < 0).sum(), "unlabelled {}")
     card = {"title": f"{make.KIND} in {path.name}", "remarks": notes}
     return make(path.name.split(".csv")[0], names, **splits, card=card).need()

@@ -331,3 +331,15 @@ def test_classes_are_counted_per_split(pictures):
     table = project.count_classes(pictures)
     assert table.loc["disc"].tolist() == [5, 2, 4]
     assert table["test"].sum() == 8
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "BMP", "PPM"])
+def test_pictures_of_any_format_are_looked_at(tmp_path, kind):
+    """Pillow stops at a format that it has not, where a list names one."""
+    for name in ("disc", "square"):
+        (tmp_path / name).mkdir()
+        for i in range(6):
+            draw(name, i).save(tmp_path / name / f"{i}.{kind.lower()}", kind)
+    task = project.read_data(tmp_path)
+    found = "\n".join(project.inspect_data(task)["found"])
+    assert "shorter side 40 px in the middle" in found
