@@ -1,7 +1,5 @@
 """Helpers of a hands-on transfer learning course; heavy libraries load when used."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import Any
 

@@ -1,8 +1,5 @@
 """Load the course's data sets: bundled in mini, public in full."""
 
-from __future__ import annotations
-
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,9 +41,16 @@ def load_pets(profile: str = "mini", *, seed: int = 0, root: Root = None) -> Ima
     CourseError
         If a bundled file is missing, or a download fails.
     """
-    if profile == "full":
-        return _oxford_pets(root or machine.cache_folder(), seed)
-    return load_drawings(root or "pets")
+    if profile != "full":
+        return load_drawings(root or "pets")
+    card, folder = _fetch("pets", root or machine.cache_folder())
+    lists = [folder / "annotations" / name for name in ("trainval.txt", "test.txt")]
+    # Columns: name, breed, species (1 cat, 2 dog), number.
+    learn, test = (pd.read_csv(file, sep=" ", header=None) for file in lists)
+    part = stratified_split(learn[2].to_numpy(), seed=seed, valid=0.2, test=0.0)
+    rows = pd.concat([learn.assign(split=part), test.assign(split="test")])
+    paths = [folder / "images" / f"{name}.jpg" for name in rows[0]]
+    return _make_task(ImageTask, card, rows.assign(item=paths, label=rows[2] - 1))
 
 
 def load_flowers(
@@ -76,9 +80,15 @@ def load_flowers(
     CourseError
         If a bundled file is missing, or a download fails.
     """
-    if profile == "full":
-        return _oxford_flowers(root or machine.cache_folder(), seed)
-    return load_drawings(root or "flowers")
+    if profile != "full":
+        return load_drawings(root or "flowers")
+    card, folder = _fetch("flowers", root or machine.cache_folder())
+    kinds = loadmat(folder / "imagelabels.mat", squeeze_me=True)["labels"]
+    paths = [folder / "jpg" / f"image_{i:05d}.jpg" for i in range(1, len(kinds) + 1)]
+    labels = pd.Index(card["numbers"]).get_indexer(kinds)  # -1: not one of the five
+    rows = pd.DataFrame({"item": paths, "label": labels})[labels >= 0]
+    part = stratified_split(labels[labels >= 0], seed=seed, valid=0.1, test=0.35)
+    return _make_task(ImageTask, card, rows.assign(split=part))
 
 
 def load_mail(profile: str = "mini", *, seed: int = 0, root: Root = None) -> TextTask:
@@ -106,9 +116,17 @@ def load_mail(profile: str = "mini", *, seed: int = 0, root: Root = None) -> Tex
     CourseError
         If a bundled file is missing or damaged, or a download fails.
     """
-    if profile == "full":
-        return _enron(root, seed)
-    return _make_task(TextTask, *_read_bundled(root or machine.data_folder() / "mail"))
+    if profile != "full":
+        return _make_task(TextTask, *_read_bundled(root or "mail"))
+    from huggingface_hub import hf_hub_download
+
+    card = machine.public_card("mail")
+    with machine.fetching(card["title"], card["next_step"]):
+        kept = {"cache_dir": root, **card["hub"]}
+        files = [hf_hub_download(filename=name, **kept) for name in card["files"]]
+    train, test = map(_read_mails, files)
+    drawn = _draw(train, card["per_class"], seed)
+    return _make_task(TextTask, card, pd.concat([drawn, test.assign(split="test")]))
 
 
 def load_reviews(
@@ -145,10 +163,13 @@ def load_reviews(
     if not domains or set(domains) - set(DOMAINS):
         way = f"Choose among {', '.join(map(repr, DOMAINS))}."
         raise CourseError(f"There are no reviews of the domain {domain!r}.", way)
-    if profile == "full":
-        return _public_reviews(domains, seed)
-    card, rows = _read_bundled(root or machine.data_folder() / "reviews")
-    return _make_task(TextTask, card, rows[rows["domain"].isin(domains)])
+    if profile != "full":
+        card, rows = _read_bundled(root or "reviews")
+        return _make_task(TextTask, card, rows[rows["domain"].isin(domains)])
+    card = machine.public_card("reviews")
+    rows = [_draw(_fetch_reviews(d, card), card["per_class"], seed) for d in domains]
+    card["title"] += f" ({', '.join(domains)})"
+    return _make_task(TextTask, card, pd.concat(rows))
 
 
 def load_drawings(name: str | Path) -> ImageTask:
@@ -177,7 +198,7 @@ def load_drawings(name: str | Path) -> ImageTask:
     CourseError
         If a file is missing, or the manifest is not the one in the card.
     """
-    return _make_task(ImageTask, *_read_bundled(machine.data_folder() / name))
+    return _make_task(ImageTask, *_read_bundled(name))
 
 
 def check_bundled(folder: Path) -> int:
@@ -204,11 +225,12 @@ def check_bundled(folder: Path) -> int:
     return len(rows)
 
 
-def _read_bundled(folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Read the card and the manifest or table of a bundled set."""
+def _read_bundled(name: str | Path) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Read the card and the manifest or table of a bundled set, or of a folder."""
+    folder = machine.data_folder() / name
     card = machine.read_card(folder / "card.json")
-    name = card.get("table", "manifest.csv")
-    csv = machine.check_file(folder / name, card.get("sha256", "none"))
+    table, sha256 = card.get("table", "manifest.csv"), card.get("sha256", "none")
+    csv = machine.check_file(folder / table, sha256)
     rows = pd.read_csv(csv, dtype=str, na_filter=False).rename(columns={"text": "item"})
     rows["label"] = pd.Index(card["classes"]).get_indexer(rows["label"])  # -1: none
     if "file" in rows:
@@ -235,54 +257,13 @@ def _fetch(name: str, root: Path) -> tuple[dict[str, Any], Path]:
     return card, root / card["folder"]
 
 
-def _oxford_pets(root: Path, seed: int) -> ImageTask:
-    card, folder = _fetch("pets", root)
-    lists = [folder / "annotations" / name for name in ("trainval.txt", "test.txt")]
-    # Columns: name, breed, species (1 cat, 2 dog), number.
-    learn, test = (pd.read_csv(file, sep=" ", header=None) for file in lists)
-    part = stratified_split(learn[2].to_numpy(), seed=seed, valid=0.2, test=0.0)
-    rows = pd.concat([learn.assign(split=part), test.assign(split="test")])
-    paths = [folder / "images" / f"{name}.jpg" for name in rows[0]]
-    return _make_task(ImageTask, card, rows.assign(item=paths, label=rows[2] - 1))
-
-
-def _oxford_flowers(root: Path, seed: int) -> ImageTask:
-    card, folder = _fetch("flowers", root)
-    kinds = loadmat(folder / "imagelabels.mat", squeeze_me=True)["labels"]
-    paths = [folder / "jpg" / f"image_{i:05d}.jpg" for i in range(1, len(kinds) + 1)]
-    labels = pd.Index(card["numbers"]).get_indexer(kinds)  # -1: not one of the five
-    rows = pd.DataFrame({"item": paths, "label": labels})[labels >= 0]
-    part = stratified_split(labels[labels >= 0], seed=seed, valid=0.1, test=0.35)
-    return _make_task(ImageTask, card, rows.assign(split=part))
-
-
-def _enron(root: Path | None, seed: int) -> TextTask:
-    """Read the hub's two files; take so many mails per class, in a seeded order."""
-    from huggingface_hub import hf_hub_download
-
-    card = machine.public_card("mail")
-    with machine.fetching(card["title"], card["next_step"]):
-        kept = {"cache_dir": root, **card["hub"]}
-        files = [hf_hub_download(filename=name, **kept) for name in card["files"]]
-    train, test = map(_read_mails, files)
-    drawn = _draw(train, card["per_class"], seed)
-    return _make_task(TextTask, card, pd.concat([drawn, test.assign(split="test")]))
-
-
 def _read_mails(file: str) -> pd.DataFrame:
     """Read mails; some subjects and some messages are empty, a few mails are both."""
-    lines = Path(file).read_text(encoding="utf-8").split("\n")
-    mails = pd.DataFrame([json.loads(line) for line in lines if line]).fillna("")
+    columns = ["subject", "message", "label"]
+    mails = pd.read_json(file, lines=True, dtype=False)[columns].fillna("")
     texts = ("Subject: " + mails["subject"] + "\n\n" + mails["message"]).str.strip()
     written = (mails["subject"] + mails["message"]).str.strip() != ""
     return pd.DataFrame({"item": texts, "label": mails["label"]})[written]
-
-
-def _public_reviews(domains: list[str], seed: int) -> TextTask:
-    card = machine.public_card("reviews")
-    rows = [_draw(_fetch_reviews(d, card), card["per_class"], seed) for d in domains]
-    card["title"] += f" ({', '.join(domains)})"
-    return _make_task(TextTask, card, pd.concat(rows))
 
 
 def _fetch_reviews(domain: str, card: dict[str, Any]) -> pd.DataFrame:

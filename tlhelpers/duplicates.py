@@ -1,9 +1,6 @@
 """Find near-duplicates: pictures by their grey thumbnails, texts by their words."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -105,7 +102,7 @@ def _rarest(vectors: csr_array, rest: float) -> csr_array:
     return rows
 
 
-def _pairs(vectors: Any, limit: float) -> Iterator[tuple]:
+def _pairs(vectors: csr_array | np.ndarray, limit: float) -> Iterator[tuple]:
     """Yield the rows i < j that are alike and their cosines, some pairs at a time."""
     rest = 0.7 * limit if issparse(vectors) else 0
     compared = _rarest(vectors, rest) if rest else vectors

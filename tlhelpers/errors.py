@@ -1,7 +1,5 @@
 """The one exception that learners are meant to see; packages that may be missing."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import Any
 

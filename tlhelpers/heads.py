@@ -4,8 +4,6 @@ A head takes rows of features; in front of it stand, in a pipeline, a FeatureExt
 and the CommonScaler. FineTuned takes the pictures themselves.
 """
 
-from __future__ import annotations
-
 import warnings
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -45,7 +43,7 @@ class CommonScaler(TransformerMixin, BaseEstimator):
         Root of the mean variance; 1 where nothing varies.
     """
 
-    def fit(self, X: np.ndarray, y: np.typing.ArrayLike = None) -> CommonScaler:
+    def fit(self, X: np.ndarray, y: np.typing.ArrayLike = None) -> "CommonScaler":
         """Learn centre and scale from rows of features, shape (n, n_features)."""
         X = validate_data(self, X, dtype=np.float64)
         self.mean_ = X.mean(axis=0)
@@ -62,7 +60,7 @@ class CommonScaler(TransformerMixin, BaseEstimator):
 class _Head(ClassifierMixin, BaseEstimator):
     """What our heads share; each learns in ``_learn`` and predicts in ``_average``."""
 
-    def fit(self, X: np.typing.ArrayLike, y: np.typing.ArrayLike) -> _Head:
+    def fit(self, X: np.typing.ArrayLike, y: np.typing.ArrayLike) -> "_Head":
         """Learn the head.
 
         Parameters

@@ -1,11 +1,8 @@
 """ULMFiT with fastai: a source language model, its vocabulary, a classifier."""
 
-from __future__ import annotations
-
 import gc
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,9 +14,7 @@ from torch import Tensor, nn
 from .machine import NEXT_STEP, autocast, fast_precision, fetching, read_model_card
 from .surgery import replace_head, without_scaling
 
-if TYPE_CHECKING:
-    from fastai.text.all import Callback, DataLoaders, Learner
-
+DataLoaders = Learner = object  # fastai's, which takes seconds to load
 Tokens = Sequence[Sequence[str]]
 Labelled = Iterable[tuple[Sequence[str], int]]
 #: Tokens of a text that are read: a text of a megabyte would otherwise take minutes,
@@ -125,16 +120,11 @@ def match_vocabulary(model: LanguageModel, vocabulary: Sequence[str]) -> Languag
 
     Source
     ------
-    Howard and Ruder 2018, as in fastai's ``match_embeds``.
+    Howard and Ruder 2018; fastai's ``match_embeds``.
     """
-    row = {word: i for i, word in enumerate(model.vocabulary)}
-    # The mean is one more row, at the end: the place of every unknown word.
-    places = torch.tensor([row.get(word, len(row)) for word in vocabulary])
-    weights = dict(model.weights)
-    for name in ("0.encoder.weight", "1.decoder.bias"):
-        old = weights[name]
-        weights[name] = torch.cat([old, old.mean(0, keepdim=True)])[places]  # (n, …)
-    weights |= dict.fromkeys(TWINS, weights["0.encoder.weight"])
+    from fastai.text.learner import match_embeds
+
+    weights = match_embeds(dict(model.weights), model.vocabulary, vocabulary)
     return replace(model, weights=weights, vocabulary=tuple(vocabulary))
 
 
@@ -164,11 +154,9 @@ def text_loaders(
     items = train + [(row[:LONGEST], label) for row, label in valid]
     words = fa.TextBlock(fa.noop, vocab=list(vocabulary))
     classes = list(range(max(int(label) for _, label in train) + 1))
-    block = fa.DataBlock(
-        [words, fa.CategoryBlock(classes, sort=False)],
-        getters=[fa.ItemGetter(0), fa.ItemGetter(1)],
-        splitter=fa.IndexSplitter(range(len(train), len(items))),
-    )
+    blocks = [words, fa.CategoryBlock(classes, sort=False)]
+    how = {"splitter": fa.IndexSplitter(range(len(train), len(items)))}
+    block = fa.DataBlock(blocks, getters=[fa.ItemGetter(0), fa.ItemGetter(1)], **how)
     # fastai leaves out a batch that is not full: fewer than eight fill none.
     return block.dataloaders(items, bs=min(8, len(train)), val_bs=32, num_workers=0)
 
@@ -231,18 +219,6 @@ def slanted_triangular(
     Howard and Ruder 2018: ratio 32, a tenth of the steps to rise, factor 2.6.
     """
     from fastai.callback.schedule import ParamScheduler, SchedLin, combine_scheds
-
-    learner.create_opt()
-    high = lr / factor ** np.arange(len(learner.opt.param_groups))[::-1]  # (n_groups,)
-    parts = [SchedLin(high / 32, high), SchedLin(high, high / 32)]
-    schedule = ParamScheduler({"lr": combine_scheds([0.1, 0.9], parts)})
-    # The table of losses would have a column for the validation that is left out.
-    with learner.no_logging():
-        learner.fit(epochs, cbs=[schedule, *_training_callbacks()])
-
-
-def _training_callbacks() -> list[Callback]:
-    """Make fastai's callbacks for bf16, clipping, and no validation after epochs."""
     from fastai.text.all import Callback, CancelValidException, GradientClip
 
     # Losses in fp16 would have to be scaled.
@@ -260,7 +236,13 @@ def _training_callbacks() -> list[Callback]:
         def before_validate(self) -> None:
             raise CancelValidException
 
-    return [HalfPrecision(), GradientClip(0.5)]
+    learner.create_opt()
+    high = lr / factor ** np.arange(len(learner.opt.param_groups))[::-1]  # (n_groups,)
+    parts = [SchedLin(high / 32, high), SchedLin(high, high / 32)]
+    schedule = ParamScheduler({"lr": combine_scheds([0.1, 0.9], parts)})
+    # The table of losses would have a column for the validation that is left out.
+    with learner.no_logging():
+        learner.fit(epochs, cbs=[schedule, HalfPrecision(), GradientClip(0.5)])
 
 
 def train_classifier(
@@ -308,30 +290,24 @@ def train_classifier(
     gc.collect()  # a learner of fastai is a ring of references, and holds 100 MB
     dls = text_loaders(zip(tokens, labels), model.vocabulary)
     fa.set_seed(seed)
-    learner = fa.text_classifier_learner(
-        dls, fa.AWD_LSTM, config=model.config, pretrained=False
-    )
+    how = {"config": model.config, "pretrained": False}
+    learner = fa.text_classifier_learner(dls, fa.AWD_LSTM, **how)
     if model.weights:
         encoder = {k[2:]: w for k, w in model.weights.items() if k.startswith("0.")}
         learner.model[0].module.load_state_dict(encoder)
     learner.remove_cb(fa.ProgressCallback)
-    _start_head(learner, tokens, labels)
-    for stage, n in enumerate(epochs):
-        learner.freeze_to(0 if stage == len(epochs) - 1 else -2 - stage)
-        if n:
-            slanted_triangular(learner, n, lr / 2**stage)
-    return learner
-
-
-def _start_head(learner: Learner, tokens: Tokens, labels: Sequence[int]) -> None:
-    """Put logistic regression on the encoder's features in place of fastai's head."""
-    x, n = text_features(learner, tokens), learner.dls.c
+    x, n = text_features(learner, tokens), dls.c
     scale = StandardScaler().fit(x)
     head = LogisticRegression(C=0.05, max_iter=1000).fit(scale.transform(x), labels)
     # The scaling becomes part of the weights; no batch statistics are left.
     head = without_scaling(head, scale.mean_, scale.scale_)
     learner.model[1].layers = nn.Sequential(nn.Dropout(0.2), nn.Linear(x.shape[1], n))
     replace_head(learner.model[1], n, like=head)
+    for stage, n in enumerate(epochs):
+        learner.freeze_to(0 if stage == len(epochs) - 1 else -2 - stage)
+        if n:
+            slanted_triangular(learner, n, lr / 2**stage)
+    return learner
 
 
 def text_features(learner: Learner, tokens: Tokens) -> np.ndarray:

@@ -1,7 +1,5 @@
 """This machine: device, precision, seed, memory; the data folder and its files."""
 
-from __future__ import annotations
-
 import ctypes
 import hashlib
 import json
@@ -65,8 +63,7 @@ def fast_precision(device: str | None = None) -> str:
         instructions for it, because elsewhere bf16 is emulated and slower than "fp32".
     """
     if (device or default_device()) == "cuda":
-        major, _ = torch.cuda.get_device_capability()
-        return "bf16" if major >= 8 else "fp16"
+        return "bf16" if torch.cuda.get_device_capability() >= (8, 0) else "fp16"
     flags = [f"_is_{unit}_supported" for unit in ("amx_tile", "avx512_bf16")]
     return "bf16" if any(getattr(torch.cpu, f, bool)() for f in flags) else "fp32"
 

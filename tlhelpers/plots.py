@@ -5,8 +5,6 @@ points also differ in their markers. In a notebook the alternative text travels 
 PNG.
 """
 
-from __future__ import annotations
-
 import base64
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -25,12 +23,11 @@ from .errors import CourseError
 from .tasks import read_image
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = "osD^vPX"
+STYLES = [{"color": c, "marker": m} for c, m in zip(COLOURS, "osD^vPX")]
 MOST = 16  # rows of a table that can still be read
 
 Names = Sequence[str]
 Images = Sequence[Any]
-Points = Mapping[str, tuple[float, float] | Mapping[str, tuple[float, float]]]
 
 
 def describe(ax: Axes, text: str) -> Axes:
@@ -81,10 +78,6 @@ def _finish(ax: Axes, text: str, *, legend: bool = False) -> Axes:
     if legend:
         ax.legend(frameon=False, fontsize=9)
     return describe(ax, text)
-
-
-def _style(k: int) -> dict[str, str]:
-    return {"color": COLOURS[k % 7], "marker": MARKERS[k % 7]}
 
 
 def _inset(ax: Axes, box: tuple[float, ...], image: Any) -> Axes:
@@ -289,7 +282,7 @@ def plot_curves(
         x, runs = zip(*sorted(curve.items()))
         mean = np.array([np.mean(run) for run in runs])
         sd = np.array([np.std(run, ddof=len(run) > 1) for run in runs])
-        ax.plot(x, mean, label=name, **_style(k))
+        ax.plot(x, mean, label=name, **STYLES[k % 7])
         ax.fill_between(x, mean - sd, mean + sd, color=COLOURS[k % 7], alpha=0.2, lw=0)
         said.append(f"{name} " + ", ".join(f"{i:g}: {m:.2f}" for i, m in zip(x, mean)))
     if chance is not None:
@@ -358,7 +351,7 @@ def plot_matrix(
 
 
 def plot_points(
-    points: Points, *, log: bool = False, ax: Axes | None = None, **axes: Any
+    points: Mapping[str, Any], *, log: bool = False, ax: Axes | None = None, **axes: Any
 ) -> Axes:
     """Show things as points: models by cost and score, words on a map.
 
@@ -385,7 +378,7 @@ def plot_points(
     for k, (name, point) in enumerate(points.items()):
         members = point if isinstance(point, Mapping) else {"": point}
         xy = np.array([*members.values()], float).reshape(-1, 2)
-        ax.scatter(*xy.T, s=60, label=name, zorder=3, **_style(k))
+        ax.scatter(*xy.T, s=60, label=name, zorder=3, **STYLES[k % 7])
         for label, (x, y) in zip(members, xy):
             ax.annotate(f"  {label}", (x, y), fontsize=8)
             said.append(f"{name} {label} {x:.3g}, {y:.3f}")

@@ -5,28 +5,17 @@ sum to 1, and ``y`` the true class numbers, shape (n,), int, 0 … n_classes - 1
 input is refused with a CourseError.
 """
 
-from typing import Any, NamedTuple
+from collections import namedtuple
 
 import numpy as np
 from scipy import optimize, special, stats
 
 from .errors import CourseError
 
-
-class Reliability(NamedTuple):
-    """What a reliability diagram shows, one entry per bin that holds a row.
-
-    Attributes
-    ----------
-    confidence, accuracy : ndarray, shape (n_filled_bins,), 0 … 1
-        Mean probability of the predicted class, and the share that was right.
-    count : ndarray, shape (n_filled_bins,), int
-        Rows in the bin.
-    """
-
-    confidence: np.ndarray
-    accuracy: np.ndarray
-    count: np.ndarray
+#: What a reliability diagram shows, one entry per bin that holds a row, ndarrays of the
+#: shape (n_filled_bins,): the mean probability of the predicted class, 0 … 1, the share
+#: that was right, 0 … 1, and the number of rows.
+Reliability = namedtuple("Reliability", "confidence accuracy count")
 
 
 def reliability(p: np.ndarray, y: np.ndarray, *, n_bins: int = 10) -> Reliability:
@@ -142,7 +131,7 @@ def apply_temperature(p: np.ndarray, temperature: float) -> np.ndarray:
     return special.softmax(np.log(p.clip(1e-12)) / temperature, axis=1)
 
 
-def _checked(p: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+def _checked(p: object, y: object) -> tuple[np.ndarray, np.ndarray]:
     """Return probabilities and class numbers as arrays that fit each other."""
     p, y = np.atleast_1d(np.asarray(p, dtype=float)), np.asarray(y)
     fits = p.ndim == 2 and p.size and y.shape == p.shape[:1] and y.dtype.kind in "iu"

@@ -3,10 +3,7 @@
 Neighbours and analogies are gensim's: ``KeyedVectors.most_similar``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors.numpy import load_file
@@ -14,9 +11,7 @@ from safetensors.numpy import load_file
 from .errors import CourseError
 from .machine import NEXT_STEP, fetching, read_model_card
 
-if TYPE_CHECKING:
-    from gensim.models import KeyedVectors
-
+KeyedVectors = object  # gensim's, which takes seconds to load
 Tokens = Sequence[Sequence[str]]
 NAMES = ("wikipedia", "wikipedia_small")
 
