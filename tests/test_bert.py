@@ -40,6 +40,15 @@ def tiny(minilm):
     return module.Bert(minilm.tokenizer, body, 1e-3, {})
 
 
+def test_a_head_has_the_numbers_of_its_body(tiny):
+    from copy import deepcopy
+
+    model = tl.BertClassifier(deepcopy(tiny.body).bfloat16(), 2)
+    ids = tiny.encode(TEXTS)
+    assert model.head.weight.dtype == torch.bfloat16
+    assert model(ids).shape == (len(TEXTS), 2)
+
+
 # --- loading ------------------------------------------------------------
 
 

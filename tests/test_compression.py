@@ -49,6 +49,16 @@ def test_row_without_label_listens_to_the_teacher_alone():
     assert float(loss) == pytest.approx(float(sum(rows) / 3), abs=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int8])
+def test_labels_of_any_width_are_class_numbers(world, dtype):
+    labels = torch.tensor([0, -1, 1])
+    wanted = tl.distillation_loss(STUDENT, TEACHER, labels)
+    assert tl.distillation_loss(STUDENT, TEACHER, labels.to(dtype)) == wanted
+    x, logits, truth = world
+    for given in (truth.to(dtype), truth.to(dtype).numpy()):
+        assert tl.distill(student(), x, logits, given, epochs=1, lr=0.01)
+
+
 def test_at_high_temperature_the_gradient_compares_centred_logits():
     """Hinton, Vinyals and Dean 2015, section 2.1: (z - v) / n, means taken off."""
     student = STUDENT.clone().requires_grad_()
@@ -218,6 +228,16 @@ def test_eight_bits_are_a_quarter_and_nearly_the_same(reader, exported, tmp_path
         wanted = reader(ids)
     found = answers(small, ids)
     assert 0 < (found - wanted).abs().max() < 0.1 * wanted.abs().max()
+
+
+def test_a_network_of_transformers_is_exported_into_a_new_folder(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = transformers.ViTConfig(**sizes, image_size=32)
+    model, x = transformers.ViTForImageClassification(config), torch.randn(3, 3, 32, 32)
+    path = tl.export_onnx(model, x[:2], tmp_path / "a" / "b" / "vit.onnx")
+    with torch.inference_mode():
+        assert torch.allclose(answers(path, x), model(x).logits, atol=1e-4)
 
 
 def test_export_makes_no_noise(reader, tmp_path, capfd, recwarn):

@@ -8,7 +8,9 @@ import sys
 
 import numpy as np
 import pytest
+import timm
 import torch
+from captum.attr import LayerGradCam
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -112,7 +114,7 @@ def test_features_leave_the_network_usable(small_cnn, pictures, red_and_blue):
 
 def test_hook_is_removed_when_the_network_fails(small_cnn):
     with pytest.raises(RuntimeError):
-        tl.extract_features(toy_source(small_cnn), torch.zeros(1, 5, 8, 8).byte())
+        tl.extract_features(small_cnn, torch.zeros(1, 5, 8, 8))
     assert hooks_in(small_cnn) == 0
 
 
@@ -189,6 +191,140 @@ def test_wrong_layer_is_named_and_leaves_no_hook(small_cnn, pictures):
 def test_layer_named_twice_is_taken_once(small_cnn, pictures):
     got = tl.extract_features(toy_source(small_cnn), pictures, layer=["conv", "conv"])
     assert got.shape == (7, 6) and hooks_in(small_cnn) == 0
+
+
+@pytest.fixture(scope="module")
+def tokens():
+    """Small transformers of timm for pictures of 224 px, with a head and without."""
+    torch.manual_seed(0)
+    small = {"embed_dim": 32, "depth": 3, "num_heads": 2}
+    make = lambda **k: timm.create_model("vit_tiny_patch16_224", **small, **k)  # noqa: E731
+    swin = {"embed_dim": 8, "depths": (1, 1, 2, 1), "num_heads": (1, 1, 2, 2)}
+    return {
+        "vit": make(num_classes=5),
+        "headless": make(num_classes=0),
+        "mean": make(num_classes=5, class_token=False, global_pool="avg"),
+        "swin": timm.create_model("swin_tiny_patch4_window7_224", **swin),
+    }
+
+
+@pytest.fixture(scope="module")
+def large():
+    return torch.randn(3, 3, 224, 224, generator=torch.Generator().manual_seed(3))
+
+
+def test_without_a_head_the_output_is_the_features(tokens, large, fp32):
+    model = tokens["headless"]
+    with torch.no_grad():
+        wanted = model.eval()(large).numpy()
+    got = tl.extract_features(model, large)
+    np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
+    assert hooks_in(model) == 0
+
+
+def test_without_a_head_the_states_of_transformers_are_averaged(fp32):
+    transformers = pytest.importorskip("transformers")
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = transformers.Dinov2Config(**sizes, image_size=28, patch_size=14)
+    model, x = transformers.Dinov2Model(config).eval(), torch.randn(2, 3, 28, 28)
+    with torch.no_grad():
+        wanted = model(x).last_hidden_state.mean(dim=1)
+    got = tl.extract_features(model, x)
+    np.testing.assert_allclose(got, wanted.numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_what_both_heads_see_stands_side_by_side(large, fp32):
+    small = {"embed_dim": 32, "depth": 2, "num_heads": 2}
+    model = timm.create_model("deit_tiny_distilled_patch16_224", **small).eval()
+    with torch.no_grad():
+        wanted = model.forward_features(large)[:, :2].flatten(1)
+    got = tl.extract_features(model, large)
+    np.testing.assert_allclose(got, wanted.numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_maps_with_channels_last_are_averaged_over_places(tokens, large, fp32):
+    model, heard = tokens["swin"].eval(), []
+    hook = model.layers[1].register_forward_hook(lambda m, i, out: heard.append(out))
+    with torch.no_grad():
+        model(large)
+    hook.remove()
+    assert heard[0].shape == (3, 28, 28, 16)
+    got = tl.extract_features(model, large, layer="layers.1")
+    wanted = heard[0].mean(dim=(1, 2)).numpy()
+    np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture
+def reader():
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 8, "num_hidden_layers": 3, "num_attention_heads": 2}
+    config = transformers.BertConfig(vocab_size=50, intermediate_size=16, **sizes)
+    return transformers.BertModel(config, add_pooling_layer=False)
+
+
+@pytest.mark.parametrize("layer", ["encoder.layer.0", "embeddings", None])
+@pytest.mark.parametrize("bare", [True, False], ids=["body", "classifier"])
+def test_a_short_text_has_its_features_beside_a_long_one_too(reader, layer, bare, fp32):
+    model = reader if bare else tl.BertClassifier(reader, 2)
+    layer = layer if bare or layer is None else f"body.{layer}"
+    ids = torch.zeros(2, 12, dtype=torch.int64)
+    ids[0, :3], ids[1, :9] = torch.tensor([2, 7, 3]), torch.arange(1, 10)
+    alone = tl.extract_features(model, ids[:1, :3], layer=layer)
+    beside = tl.extract_features(model, ids, layer=layer)
+    np.testing.assert_allclose(beside[:1], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_convolutions_over_pieces_are_averaged_over_pieces(fp32):
+    model = tl.WordPieceCNN(torch.randn(50, 4), 2, width=7).eval()
+    ids = torch.zeros(2, 12, dtype=torch.int64)
+    ids[0, :3], ids[1, :9] = torch.tensor([2, 7, 3]), torch.arange(1, 10)
+    got = tl.extract_features(model, ids, layer="convolutions.0")
+    with torch.no_grad():
+        states = model.vectors(ids) @ model.convolutions[0].weight[..., 0].T
+        states = states + model.convolutions[0].bias
+    wanted = [states[0, :3].mean(0).tolist(), states[1, :9].mean(0).tolist()]
+    np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_a_transformer_gets_pictures_of_another_size_at_its_own(tokens, fp32):
+    model = tokens["vit"]
+    source, x = toy_source(model), torch.zeros(2, 3, 96, 120, dtype=torch.uint8)
+    x[1] = 200
+    assert source.normalize(x).shape == (2, 3, 224, 224)
+    whole = torch.zeros(2, 3, 224, 224, dtype=torch.uint8)
+    whole[1] = 200
+    wanted = tl.extract_features(source, whole)
+    np.testing.assert_allclose(tl.extract_features(source, x), wanted, atol=1e-5)
+    assert torch.equal(
+        source.normalize(whole)[1].unique(), torch.tensor([200 / 127.5]) - 1
+    )
+
+
+@pytest.mark.parametrize("kind", ["timm", "transformers", "torchvision"])
+def test_a_bare_network_says_what_size_it_takes(kind, tokens):
+    if kind == "timm":
+        model = tokens["vit"]
+    elif kind == "torchvision":
+        import torchvision
+
+        sizes = {"num_layers": 1, "num_heads": 2, "hidden_dim": 8, "mlp_dim": 8}
+        model = torchvision.models.VisionTransformer(
+            image_size=224, patch_size=32, **sizes
+        )
+    else:
+        transformers = pytest.importorskip("transformers")
+        sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+        model = transformers.ViTModel(transformers.ViTConfig(**sizes))
+    x = torch.zeros(2, 3, 96, 96)
+    for run in (
+        lambda: tl.extract_features(model, x),
+        lambda: tl.predict_proba(model, x),
+        lambda: tl.fit(model, (x, torch.tensor([0, 1])), epochs=1, lr=0.1),
+    ):
+        with pytest.raises(tl.CourseError, match=r"\(2, 3, 96, 96\).*224"):
+            run()
+    assert hooks_in(model) == 0
 
 
 # --- the extractor ---------------------------------------------------------------
@@ -289,7 +425,7 @@ def test_grid_search_asks_for_each_picture_once(small_cnn, pictures):
 
 
 def test_extraction_that_fails_leaves_no_hook(extractor, small_cnn):
-    with pytest.raises(RuntimeError):
+    with pytest.raises(tl.CourseError, match=r"got torch.uint8 \(1, 5, 8, 8\)"):
         extractor.transform(np.zeros((1, 5, 8, 8), np.uint8))
     assert hooks_in(small_cnn) == 0
 
@@ -312,6 +448,29 @@ def test_what_is_no_stack_of_pictures_is_refused(extractor, bad, said):
     with pytest.raises(tl.CourseError, match=said) as caught:
         extractor.transform(bad)
     assert "tensors(" in caught.value.next_step
+
+
+@pytest.mark.parametrize("low", [0.0, -1.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float64])
+def test_pictures_that_are_scaled_already_are_refused(extractor, pictures, low, dtype):
+    scaled = (pictures.double() / 255 * (1 - low) + low).to(dtype)
+    for given in (scaled, scaled.numpy(), list(scaled)):
+        with pytest.raises(tl.CourseError, match="Pictures are uint8.*got torch.float"):
+            extractor.transform(given)
+    with pytest.raises(tl.CourseError, match="0 … 255"):
+        tl.extract_features(extractor.source, scaled)
+    # Floats from 0 to 255 are what uint8 would be.
+    whole = extractor.transform(pictures.float())
+    np.testing.assert_allclose(whole, extractor.transform(pictures), atol=1e-5)
+
+
+@pytest.mark.parametrize("bare", [False, True])
+def test_pictures_with_channels_last_are_refused(extractor, pictures, bare):
+    last = pictures.permute(0, 2, 3, 1)
+    if bare:
+        extractor.source = extractor.source.model
+    with pytest.raises(tl.CourseError, match=r"\(7, 64, 64, 3\)"):
+        extractor.transform(last)
 
 
 PEAK = """
@@ -481,7 +640,7 @@ def by_hand_in_two_halves(model, x, cut, target):
 @pytest.mark.parametrize("target", [None, 0, 1])
 @pytest.mark.parametrize("inplace", [False, True])
 @pytest.mark.parametrize("cut", [1, 2, 3, 4])
-def test_captum_agrees_with_the_definition(x, target, inplace, cut):
+def test_grad_cam_agrees_with_its_definition_and_with_captum(x, target, inplace, cut):
     torch.manual_seed(4)
     model = nn.Sequential(
         nn.Conv2d(3, 6, 3),
@@ -500,6 +659,89 @@ def test_captum_agrees_with_the_definition(x, target, inplace, cut):
     for network in (model, tl.freeze(model)):
         got = tl.grad_cam(network, x, layer=str(cut - 1), target=target)
         torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-5)
+    of = model(x).argmax(dim=1) if target is None else target
+    theirs = LayerGradCam(model, model[cut - 1]).attribute(
+        x.clone(), of, relu_attributions=True
+    )[:, 0]
+    theirs = theirs / theirs.amax((1, 2), keepdim=True).clamp_min(1e-12)
+    torch.testing.assert_close(got, theirs.detach(), rtol=1e-4, atol=1e-5)
+
+
+def by_hand_of_tokens(model, x, block):
+    """Grad-CAM of a ViT block: its pieces without the class's, as a map."""
+    kept = []
+    hook = model.blocks[block].register_forward_hook(lambda m, i, out: kept.append(out))
+    logits = model.eval()(x)
+    hook.remove()
+    (gradient,) = torch.autograd.grad(logits.amax(1).sum(), kept)
+    first = model.num_prefix_tokens
+    weights = gradient[:, first:].mean(dim=1, keepdim=True)  # (n, 1, channels)
+    heat = (weights * kept[0][:, first:]).sum(dim=2).relu().detach().view(-1, 14, 14)
+    return heat / heat.amax((1, 2), keepdim=True).clamp_min(1e-12)
+
+
+@pytest.mark.parametrize(("name", "block"), [("vit", 0), ("vit", 1), ("mean", 2)])
+def test_grad_cam_of_a_transformer_is_a_map(tokens, large, name, block):
+    wanted = by_hand_of_tokens(tokens[name], large, block)
+    got = tl.grad_cam(tokens[name], large, layer=f"blocks.{block}")
+    assert got.shape == (3, 14, 14) and got.max() == 1
+    torch.testing.assert_close(got, wanted, rtol=1e-3, atol=1e-4)
+
+
+def test_grad_cam_of_a_map_with_channels_last(tokens, large):
+    model = tokens["swin"]
+    got = tl.grad_cam(model, large, layer="layers.1", target=1)
+    turned = nn.Sequential()  # the same network, its stage turned round by hand
+    turned.first = nn.Sequential(model.patch_embed, *model.layers[:2])
+    turned.turn = Turn((0, 3, 1, 2))
+    turned.rest = nn.Sequential(
+        Turn((0, 2, 3, 1)), *model.layers[2:], model.norm, model.head
+    )
+    torch.testing.assert_close(got, tl.grad_cam(turned, large, layer="turn", target=1))
+    assert got.shape == (3, 28, 28) and hooks_in(model) == 0
+
+
+class Turn(nn.Module):
+    def __init__(self, order):
+        super().__init__()
+        self.order = order
+
+    def forward(self, x):
+        return x.permute(self.order)
+
+
+def test_grad_cam_of_pictures_that_are_not_square():
+    torch.manual_seed(0)
+    sizes = {"img_size": (64, 96), "patch_size": 16, "embed_dim": 16}
+    model = timm.models.VisionTransformer(**sizes, depth=2, num_heads=2, num_classes=3)
+    assert tl.grad_cam(model, torch.randn(2, 3, 64, 96), layer="blocks.0").shape == (
+        2,
+        4,
+        6,
+    )
+
+
+def test_grad_cam_reads_the_logits_of_transformers():
+    transformers = pytest.importorskip("transformers")
+    sizes = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = transformers.ViTConfig(**sizes, image_size=64)
+    model = transformers.ViTForImageClassification(config)
+    name = next(n for n, _ in model.named_modules() if n.endswith("layers.0"))
+    assert tl.grad_cam(model, torch.randn(2, 3, 64, 64), layer=name).shape == (2, 4, 4)
+
+
+@pytest.mark.parametrize("layer", ["head", "blocks.2", "fc_norm"])
+def test_grad_cam_refuses_what_is_no_map_of_evidence(tokens, large, layer):
+    # The head reads the class's piece: nothing else of the last block has a say.
+    with pytest.raises(tl.CourseError, match=f"'{layer}' gives.*no map of evidence"):
+        tl.grad_cam(tokens["vit"], large, layer=layer)
+
+
+def test_grad_cam_refuses_a_layer_that_takes_no_part(cam_net, x):
+    cam_net.idle = nn.Identity()
+    cam_net.forward = lambda x: cam_net[4](cam_net[3](cam_net[2](cam_net[0](x))))
+    with pytest.raises(tl.CourseError, match="'idle'"):
+        tl.grad_cam(cam_net, x, layer="idle")
 
 
 @pytest.mark.gpu

@@ -587,3 +587,12 @@ def test_logistic_regression_inside_the_bayesian_one_converges():
         warnings.simplefilter("error", ConvergenceWarning)
         for gap in (0.0, 5.0):
             on_rows("bnn").fit(*blobs(60, 3, 30, gap=gap))
+
+
+def test_pictures_that_are_scaled_already_are_refused_by_what_is_fine_tuned():
+    x, y = pictures(3)
+    with pytest.raises(tl.CourseError, match="Pictures are uint8"):
+        tl.FineTuned(tiny_source(), epochs=1).fit(x / 255, y)
+    fitted = tl.FineTuned(tiny_source(), epochs=1).fit(x, y.astype(np.int32))
+    with pytest.raises(tl.CourseError, match="Pictures are uint8"):
+        fitted.predict(x / 255)

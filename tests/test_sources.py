@@ -9,9 +9,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import timm
 import torch
 from pictures import SHARED
 from safetensors.torch import save_file
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 import tlhelpers as tl
@@ -272,6 +274,46 @@ def test_normalize_treats_each_channel_by_its_own_figures():
     source = tl.SourceModel("x", "x", None, (0.0, 0.5, 1.0), (1.0, 0.5, 0.25))
     z = source.normalize(torch.full((1, 3, 1, 1), 255, dtype=torch.uint8))
     assert z.flatten().tolist() == [1.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("x", "got"),
+    [
+        (torch.rand(2, 3, 8, 8), "float32"),
+        (torch.rand(2, 3, 8, 8) * 2 - 1, "float32"),
+        (torch.zeros(2, 8, 8, 3, dtype=torch.uint8), r"\(2, 8, 8, 3\)"),
+        (torch.zeros(3, 8, 8, dtype=torch.uint8), r"\(3, 8, 8\)"),
+        (torch.zeros(2, 4, 8, 8, dtype=torch.uint8), r"\(2, 4, 8, 8\)"),
+    ],
+)
+def test_what_is_not_0_to_255_or_has_channels_elsewhere_is_refused(lite0, x, got):
+    for use in (lite0.normalize, lite0.answers):
+        with pytest.raises(tl.CourseError, match=f"Pictures are uint8.*{got}"):
+            use(x)
+
+
+def test_grey_and_whole_numbers_of_any_width_are_taken(lite0):
+    x = torch.randint(0, 256, (2, 1, 8, 8), dtype=torch.uint8)
+    wanted = lite0.normalize(x.repeat(1, 3, 1, 1))
+    for given in (x, x.int(), x.repeat(1, 3, 1, 1).float()):
+        torch.testing.assert_close(lite0.normalize(given), wanted)
+
+
+def test_a_transformer_answers_about_pictures_of_any_size():
+    source = tl.load_source("vit_tiny_patch16_224", pretrained=False)
+    x = torch.randint(0, 256, (2, 3, 96, 96), dtype=torch.uint8)
+    assert [len(table) for table in source.answers(x, top=3)] == [3, 3]
+
+
+@pytest.mark.parametrize("name", ["mobilenetv3_small_050", "ghostnetv2_100"])
+def test_the_width_of_the_features_is_that_of_the_head(name):
+    model = timm.create_model(name, num_classes=5)
+    x = torch.randn(2, 3, 96, 96)
+    assert model.num_features != model.get_classifier().in_features
+    width = tl.extract_features(model, x).shape[1]
+    assert width == model.get_classifier().in_features
+    head = LogisticRegression().fit(np.eye(3, width), [0, 1, 2])
+    assert tl.replace_head(model, 3, like=head).eval()(x).shape == (2, 3)
 
 
 def test_imagenet_names_are_short_and_in_the_order_of_the_logits(lite0):

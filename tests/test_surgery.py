@@ -13,13 +13,15 @@ from torch import nn
 import tlhelpers as tl
 from tlhelpers.surgery import (
     get_layer,
-    head_name,
+    head_names,
+    main_output,
     train_unfrozen,
     unfreeze,
     without_scaling,
 )
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+LEVIT = ["head.linear", "head_dist.linear"]
 
 
 def state(module) -> dict[str, torch.Tensor]:
@@ -191,7 +193,7 @@ def test_replace_head_changes_the_outputs_and_nothing_else(make, name, features)
     torch.manual_seed(0)
     model = make()
     before = state(model)
-    assert head_name(model) == name
+    assert head_names(model) == [name]
     old = get_layer(model, name)
     tl.replace_head(model, 5)
     new = get_layer(model, name)
@@ -248,6 +250,140 @@ def test_head_like_a_classifier_of_other_classes_is_refused():
 def test_network_without_a_linear_layer_has_no_head():
     with pytest.raises(tl.CourseError, match="no linear layer"):
         tl.replace_head(nn.Sequential(nn.Conv2d(3, 2, 1)), 2)
+
+
+VIT = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+VIT |= {"image_size": 32, "patch_size": 16, "intermediate_size": 32}
+
+
+def hugging(name, **more):
+    """A small network of transformers, random weights."""
+    transformers = pytest.importorskip("transformers")
+    kind = next(k for k in ("ViT", "Dinov2", "DeiT", "Bert") if name.startswith(k))
+    sizes = dict(VIT) if kind != "Bert" else {k: VIT[k] for k in list(VIT)[:3]}
+    sizes |= {"vocab_size": 20} if kind == "Bert" else {}
+    return getattr(transformers, name)(
+        getattr(transformers, f"{kind}Config")(**sizes, **more)
+    )
+
+
+class HeadFirst(nn.Module):
+    """The head is listed first and computes last; a logarithm follows."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(4, 2)
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.ReLU())
+
+    def forward(self, x):
+        return self.head(self.body(x)).log_softmax(dim=1)
+
+
+class Depends(nn.Module):
+    """What forward does depends on values, so it cannot be traced without data."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = nn.Linear(12, 4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        x = self.body(x.flatten(1))
+        return self.head(x * 2 if float(x.max()) > 0 else x)
+
+
+def without(model, name):
+    model.set_submodule(name, nn.Identity())
+    return model
+
+
+@pytest.mark.parametrize(
+    ("make", "names"),
+    [
+        (lambda: timm.create_model("test_vit"), ["head"]),
+        (lambda: timm.create_model("test_vit", num_classes=0), []),
+        (lambda: timm.create_model("test_resnet", num_classes=0), []),
+        (lambda: timm.create_model("test_convnext", num_classes=0), []),
+        (lambda: timm.create_model("levit_128s", num_classes=3), LEVIT),
+        (lambda: hugging("Dinov2Model"), []),
+        (lambda: hugging("ViTModel"), []),
+        (lambda: hugging("BertModel"), []),
+        (lambda: hugging("ViTForImageClassification"), ["classifier"]),
+        (lambda: hugging("BertForSequenceClassification"), ["classifier"]),
+        (lambda: without(torchvision.models.resnet18(), "fc"), []),
+        (lambda: without(narrow_vit(), "heads"), []),
+        (lambda: torchvision.models.squeezenet1_0(), []),
+        (lambda: torchvision.models.googlenet(init_weights=False), ["fc"]),
+        (HeadFirst, ["head"]),
+        (Depends, ["head"]),
+        (lambda: nn.Sequential(HeadFirst(), nn.Softmax(dim=1)), ["0.head"]),
+        (lambda: nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)), []),
+    ],
+)
+def test_the_head_is_what_makes_the_output(make, names):
+    assert head_names(make()) == names
+
+
+def test_a_convolution_may_be_the_head_of_timms_networks():
+    with torch.device("meta"):
+        model = timm.create_model("resnetv2_50x1_bit")
+    assert head_names(model) == ["head.fc"]
+    assert isinstance(model.head.fc, nn.Conv2d)
+    with pytest.raises(tl.CourseError, match="no linear layer that makes the output"):
+        tl.replace_head(model, 2)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: timm.create_model("test_vit", num_classes=0),
+        lambda: hugging("Dinov2Model"),
+        lambda: without(narrow_vit(), "heads"),
+    ],
+)
+def test_a_network_without_a_head_gets_none_and_stays_as_it_is(make):
+    model = make()
+    before = state(model)
+    with pytest.raises(tl.CourseError, match="so no head") as caught:
+        tl.replace_head(model, 2)
+    assert "Sequential" in caught.value.next_step
+    assert len(unchanged(before, model)) == len(before)
+
+
+def test_a_head_that_is_listed_first_is_replaced():
+    model = tl.replace_head(HeadFirst(), 3)
+    assert model(torch.randn(2, 3, 2, 2)).shape == (2, 3)
+    assert model.body[1].out_features == 4
+
+
+def test_both_heads_of_a_distilled_network_are_replaced():
+    model = timm.create_model("levit_128s", num_classes=7)
+    tl.replace_head(model, 3)
+    assert model.eval()(torch.randn(1, 3, 224, 224)).shape == (1, 3)
+    heads = [get_layer(model, name) for name in LEVIT]
+    assert [h.out_features for h in heads] == [3, 3]
+    *_, top = tl.param_groups(model, lr=1.0, body_factor=0.1)
+    assert top["name"] == "head" and len(top["params"]) == 4
+    like = LogisticRegression().fit(np.eye(6), [0, 1, 2] * 2)
+    with pytest.raises(tl.CourseError, match="coefficients, the head"):
+        tl.replace_head(model, 3, like=like)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("start", [False, True])
+def test_a_new_head_has_the_numbers_of_its_body(dtype, start):
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 9)).to(dtype)
+    like = LogisticRegression().fit(np.eye(4), [0, 1, 2, 2]) if start else None
+    tl.replace_head(model, 3, like=like)
+    assert model(torch.randn(2, 4, dtype=dtype)).dtype == dtype
+
+
+def test_the_main_output_is_the_logits_or_the_first_tensor():
+    a, b = torch.zeros(2, 3), torch.ones(2, 3)
+    for out in (a, (a, b), [a], ((a,), b), {"out": a, "aux": b}, {"x": b, "logits": a}):
+        assert main_output(out) is a
+    model = hugging("ViTForImageClassification")
+    out = model(torch.randn(2, 3, 32, 32), labels=torch.tensor([0, 1]))
+    assert main_output(out) is out.logits and list(out) == ["loss", "logits"]
 
 
 # --- counting and measuring ------------------------------------------------------
@@ -453,7 +589,7 @@ def test_surgery_works_for_any_network(any_network):
     assert inside and all(n.startswith(f"{layer}.") for n in inside)
 
     tl.replace_head(unfreeze(model), 7)
-    assert head_name(model) == head and logits_of(model, x).shape == (2, 7)
+    assert head_names(model) == [head] and logits_of(model, x).shape == (2, 7)
 
     before = tl.snapshot(model)
     assert set(tl.drift(before, model).values()) == {0.0}

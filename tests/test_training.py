@@ -223,6 +223,71 @@ def test_loss_that_is_no_number_is_refused(red_and_blue, bad):
     assert "lower lr" in caught.value.next_step
 
 
+@pytest.mark.parametrize(
+    "dtype", [torch.int32, torch.uint8, torch.int16, torch.bool, torch.int64]
+)
+def test_labels_of_any_width_are_class_numbers(red_and_blue, dtype):
+    x, y = red_and_blue
+    narrow, wide = linear(), linear()
+    tl.fit(narrow, (x, y.to(dtype)), epochs=2, lr=0.01)
+    tl.fit(wide, (x, y), epochs=2, lr=0.01)
+    assert torch.equal(weights(narrow), weights(wide))
+    assert tl.evaluate(narrow, (x, y.to(dtype))) == tl.evaluate(wide, (x, y))
+    loader = [(x[:20], y[:20].to(dtype))] * 2
+    assert len(tl.fit(narrow, loader, epochs=1, lr=0.01)) == 1
+
+
+class Wrapped(nn.Module):
+    """The same logits, given in another way."""
+
+    def __init__(self, wrap):
+        super().__init__()
+        self.inner, self.wrap = linear(), wrap
+
+    def forward(self, x):
+        return self.wrap(self.inner(x))
+
+
+WRAPS = {
+    "tuple": lambda out: (out, out * 0),
+    "list": lambda out: [out],
+    "dict": lambda out: {"hidden": out * 0, "logits": out},
+    "first": lambda out: {"out": out, "aux": out * 0},
+    "named": lambda out: pytest.importorskip(
+        "transformers"
+    ).modeling_outputs.SequenceClassifierOutput(logits=out),
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPS)
+def test_logits_are_found_however_a_network_gives_them(red_and_blue, wrap):
+    plain, wrapped = linear(), Wrapped(WRAPS[wrap])
+    losses = [tl.fit(m, red_and_blue, epochs=2, lr=0.01) for m in (plain, wrapped)]
+    assert losses[0] == losses[1]
+    p = [tl.predict_proba(m, red_and_blue[0]) for m in (plain, wrapped)]
+    assert np.array_equal(*p)
+    assert tl.evaluate(wrapped, red_and_blue) == tl.evaluate(plain, red_and_blue)
+    assert tl.param_groups(wrapped, lr=1.0)[-1]["name"] == "head"
+
+
+def test_a_classifier_of_transformers_learns_and_ignores_padding():
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = transformers.BertConfig(vocab_size=50, intermediate_size=16, **sizes)
+    model = transformers.BertForSequenceClassification(config)
+    ids = torch.randint(1, 50, (16, 9))
+    ids[:, 4:] = 0
+    ids[0] = 7
+    alone = tl.predict_proba(model, ids[1:2, :4], precision="fp32")
+    beside = tl.predict_proba(model, ids[:2], precision="fp32")
+    np.testing.assert_allclose(beside[1:], alone, atol=1e-6)
+    before = tl.snapshot(model)
+    assert len(tl.fit(model, (ids, torch.arange(16) % 2), epochs=2, lr=0.01)) == 2
+    assert tl.drift(before, model)["classifier"] > 0
+    assert 0 <= tl.evaluate(model, (ids, torch.arange(16) % 2)) <= 1
+
+
 # --- predicting ------------------------------------------------------------------
 
 

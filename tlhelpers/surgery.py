@@ -1,15 +1,14 @@
 """Look into a network, freeze parts of it, give it a new head."""
 
-from __future__ import annotations
-
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.fx import Tracer
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .errors import CourseError
@@ -41,7 +40,8 @@ def get_layer(model: nn.Module, name: str) -> nn.Module:
     raise CourseError(f"There is no layer {name!r}.", hint)
 
 
-def _chosen(model: nn.Module, layers: Names) -> list[nn.Module]:
+def get_layers(model: nn.Module, layers: Names) -> list[nn.Module]:
+    """Return the layers of these names, or of one; None: the whole network."""
     names = [layers] if isinstance(layers, str) else layers
     return [model] if names is None else [get_layer(model, n) for n in names]
 
@@ -96,11 +96,10 @@ def drift(before: dict[str, Tensor], model: nn.Module) -> dict[str, float]:
     moved: dict[str, list[float]] = {}
     for key, new in model.state_dict().items():
         old = before.get(key)
-        if old is None or old.shape != new.shape or not new.is_floating_point():
-            continue
-        sums = moved.setdefault(key.rpartition(".")[0], [0.0, 0.0])
-        sums[0] += float((new - old.to(new.device)).double().pow(2).sum())
-        sums[1] += float(old.double().pow(2).sum())
+        if old is not None and old.shape == new.shape and new.is_floating_point():
+            sums = moved.setdefault(key.rpartition(".")[0], [0.0, 0.0])
+            sums[0] += float((new - old.to(new.device)).double().pow(2).sum())
+            sums[1] += float(old.double().pow(2).sum())
     return {k: (d / max(n, 1e-30)) ** 0.5 for k, (d, n) in moved.items()}
 
 
@@ -133,7 +132,7 @@ def freeze(model: nn.Module, layers: Names = None, *, but: Names = ()) -> nn.Mod
     timm and Keras define freezing like this; ``requires_grad = False`` alone lets
     the running statistics of batch-norm drift away from the source data.
     """
-    _mark(_chosen(model, layers), frozen=True)
+    _mark(get_layers(model, layers), frozen=True)
     return unfreeze(model, but)
 
 
@@ -146,7 +145,7 @@ def unfreeze(model: nn.Module, layers: Names = None) -> nn.Module:
     layers : names or None
         Exact layer names; None means the whole network.
     """
-    _mark(_chosen(model, layers), frozen=False)
+    _mark(get_layers(model, layers), frozen=False)
     return model
 
 
@@ -219,7 +218,7 @@ def reinitialize(model: nn.Module, layers: Names, *, seed: int = 0) -> nn.Module
         If a layer does not exist, or holds parameters that PyTorch cannot reset.
     """
     resets = []
-    for m in (m for layer in _chosen(model, layers) for m in layer.modules()):
+    for m in (m for layer in get_layers(model, layers) for m in layer.modules()):
         # Attention has it under another name.
         reset = getattr(m, "reset_parameters", getattr(m, "_reset_parameters", None))
         if reset is not None:
@@ -234,22 +233,64 @@ def reinitialize(model: nn.Module, layers: Names, *, seed: int = 0) -> nn.Module
     return model
 
 
-def head_name(model: nn.Module) -> str:
-    """Return the name of the head: the last linear layer.
+# --- heads ---------------------------------------------------------------------------
+
+
+def main_output(out: Any) -> Any:
+    """Find the logits, or else the first tensor, in what a network or a layer gives.
+
+    Parameters
+    ----------
+    out : Tensor, or tuple, list or mapping of tensors
+        For example a model output of transformers.
+
+    Returns
+    -------
+    Tensor
+        Or whatever stands where one was expected.
+    """
+    if isinstance(out, Mapping):
+        out = out.get("logits", [*out.values()])
+    return main_output(out[0]) if isinstance(out, (tuple, list)) else out
+
+
+def head_names(model: nn.Module) -> list[str]:
+    """Return the names of the heads: the linear layers that make the output.
+
+    timm's networks say which. Elsewhere it is the layer with weights that computes
+    last, if it is linear; where forward cannot be traced without data, the last listed.
 
     Parameters
     ----------
     model : nn.Module
 
-    Raises
-    ------
-    CourseError
-        If the network has no linear layer.
+    Returns
+    -------
+    list of str
+        Mostly one; none where the output is made by something else, for example by
+        the normalisation behind a body; two where a distilled network has two.
     """
-    names = [n for n, m in model.named_modules() if isinstance(m, nn.Linear)]
-    if not names:
-        raise CourseError("There is no linear layer, so no head.", "Add one on top.")
-    return names[-1]
+    names = {layer: name for name, layer in model.named_modules()}
+    return [names[head] for head in _heads(model)]
+
+
+def _heads(part: nn.Module) -> list[nn.Module]:
+    if isinstance(part, nn.Linear):
+        return [part]
+    if hasattr(part, "get_classifier"):  # timm's; some have a convolution there
+        known = part.get_classifier()
+        known = nn.ModuleList(known if isinstance(known, tuple) else [known])
+        return [m for m in known.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
+    if getattr(part, "base_model", None) is part:  # transformers', without a head
+        return []
+    tracer = Tracer()
+    tracer.is_leaf_module = lambda *_: True
+    try:
+        calls = [n.target for n in tracer.trace(part).nodes if n.op == "call_module"]
+    except Exception:  # each forward has its own reasons
+        calls = [name for name, _ in part.named_children()]
+    layers = [m for m in map(part.get_submodule, calls) if count_parameters(m)]
+    return _heads(layers[-1]) if layers else []
 
 
 def replace_head(model: nn.Module, n_classes: int, *, like: Any = None) -> nn.Module:
@@ -258,7 +299,8 @@ def replace_head(model: nn.Module, n_classes: int, *, like: Any = None) -> nn.Mo
     Parameters
     ----------
     model : nn.Module
-        Its last linear layer, in_features -> n_source_classes, is the head.
+        Its head, see :func:`head_names`, is linear, in_features -> n_source_classes;
+        where a distilled network has two, both are replaced.
     n_classes : int
         Outputs of the new head, >= 2.
     like : fitted linear classifier of scikit-learn, or None
@@ -273,18 +315,22 @@ def replace_head(model: nn.Module, n_classes: int, *, like: Any = None) -> nn.Mo
     Raises
     ------
     CourseError
-        If ``like`` was fitted on other features or another number of classes.
+        If the network has no linear head, or ``like`` was fitted on other features or
+        another number of classes.
 
     Source
     ------
     Kumar et al. 2022, Fine-Tuning can Distort Pretrained Features.
     """
-    name = head_name(model)
-    old = get_layer(model, name)
-    new = nn.Linear(old.in_features, n_classes).to(old.weight.device)
-    if like is not None:
-        _copy_classifier(like, new)
-    model.set_submodule(name, new)
+    heads = {name: get_layer(model, name) for name in head_names(model)}
+    if not heads or not all(isinstance(old, nn.Linear) for old in heads.values()):
+        problem = "There is no linear layer that makes the output, so no head."
+        raise CourseError(problem, "Put one behind it, with `torch.nn.Sequential`.")
+    for name, old in heads.items():
+        new = nn.Linear(old.in_features, n_classes).to(old.weight)
+        if like is not None:
+            _copy_classifier(like, new)
+        model.set_submodule(name, new)
     return model
 
 

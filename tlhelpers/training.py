@@ -1,8 +1,7 @@
 """The only training loop of the package, and its only inference loop."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from tqdm import tqdm
 
 from .errors import CourseError
 from .machine import autocast, default_device, fast_precision, release_memory
-from .surgery import get_layer, head_name, train_unfrozen
+from .surgery import get_layer, head_names, main_output, train_unfrozen
 from .tasks import by_length, is_pieces
 
 Transform = Callable[[Any], Any] | None
@@ -41,9 +40,10 @@ def fit(
     Parameters
     ----------
     model : nn.Module
-        Takes a batch, gives logits, shape (n, n_classes).
+        Takes a batch, gives logits, shape (n, n_classes), also in a tuple or a model
+        output of transformers.
     data : (x, y) or iterable of batches
-        x : Tensor, shape (n, ...); y : Tensor, shape (n,), int64, 0 … n_classes - 1.
+        x : Tensor, shape (n, ...); y : Tensor, shape (n,), int, 0 … n_classes - 1.
         Or a DataLoader of such pairs, where x may be anything the model takes and
         ``x.to(device)`` moves, for example a BatchEncoding of transformers.
     epochs : int
@@ -98,8 +98,9 @@ def fit(
         total, rows = 0.0, 0
         for x, y in batches:
             x, y = x.to(device), y.to(device)
+            y = y if y.is_floating_point() else y.long()  # class numbers of any width
             with autocast(device, precision):
-                batch_loss = loss(model(transform(x) if transform else x), y)
+                batch_loss = loss(ask(model, transform(x) if transform else x), y)
             optimizer.zero_grad()
             scaler.scale(batch_loss).backward()
             scaler.step(optimizer)
@@ -132,7 +133,7 @@ def param_groups(
     Parameters
     ----------
     model : nn.Module
-        Its last linear layer is the head.
+        Its head is what :func:`replace_head` would replace.
     lr : float
         Learning rate of the head, > 0.
     body_factor : float
@@ -147,7 +148,7 @@ def param_groups(
     CourseError
         If everything is frozen.
     """
-    head = {id(p) for p in get_layer(model, head_name(model)).parameters()}
+    head = {id(p) for n in head_names(model) for p in get_layer(model, n).parameters()}
     learning = [p for p in model.parameters() if p.requires_grad]
     if not learning:
         raise CourseError("Every layer is frozen.", "Use tl.freeze(model, but=head).")
@@ -155,6 +156,34 @@ def param_groups(
     top = [p for p in learning if id(p) in head]
     groups = (("body", body, lr * body_factor), ("head", top, lr))
     return [{"params": p, "lr": rate, "name": n} for n, p, rate in groups if p]
+
+
+def ask(model: nn.Module, x: Any) -> Any:
+    """Return the logits for a batch, however the network wraps them.
+
+    Parameters
+    ----------
+    model : nn.Module
+        One that takes an ``attention_mask``, as transformers' do, gets that of texts.
+    x : Tensor, shape (n, ...), or what else the network takes
+
+    Returns
+    -------
+    Tensor, shape (n, n_classes)
+        Or whatever :func:`main_output` finds.
+
+    Raises
+    ------
+    CourseError
+        If the network refuses the batch, for example for the size of the pictures.
+    """
+    masked = "attention_mask" in signature(model.forward).parameters and is_pieces(x)
+    more = {"attention_mask": (x != 0).long()} if masked else {}
+    try:
+        return main_output(model(x, **more))
+    except (AssertionError, ValueError) as error:  # timm's and transformers' of sizes
+        problem = f"The network refuses the shape {tuple(np.shape(x))}: {error}"
+        raise CourseError(problem, "Give data of the size it takes.") from error
 
 
 def predict_logits(
@@ -201,7 +230,7 @@ def predict_logits(
         for part in tqdm(order.split(batch_size), "predicting", leave=False, delay=1):
             batch = x[part].to(device)
             with torch.inference_mode():  # no_grad alone peaks 20 to 50 MB higher
-                out = read(model(transform(batch) if transform else batch)).cpu()
+                out = read(ask(model, transform(batch) if transform else batch)).cpu()
             rows = torch.empty(len(x), *out.shape[1:]) if rows is None else rows
             rows[part] = out
     release_memory()

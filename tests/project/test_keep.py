@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -193,6 +194,24 @@ def test_another_process_without_data_and_source_packages_says_the_same(
     assert "no data" in done.stdout
     p = project.predict_proba(examples(project))
     assert np.abs(np.load(tmp_path / "said.npy") - p).max() < 1e-6
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["shared", "column by column"])
+def test_layers_that_share_or_turn_their_numbers_are_saved(
+    projects_by_kind, turned, tmp_path
+):
+    project = deepcopy(projects_by_kind["texts"])
+    first, second = project.network.body.encoder.layer
+    if turned:
+        head = project.network.head
+        head.weight.data = head.weight.data.T.contiguous().T
+        first.output.dense.weight.data = first.output.dense.weight.data.T.contiguous().T
+        assert not first.output.dense.weight.is_contiguous()
+    else:
+        second.attention = first.attention
+    wanted = project.predict_proba(TEXTS)
+    loaded = load_project(project.save(tmp_path))
+    np.testing.assert_array_equal(loaded.predict_proba(TEXTS), wanted)
 
 
 # --- damage --------------------------------------------------------------------------

@@ -155,6 +155,16 @@ def test_small_pictures_are_not_blown_up(tiny_images, pace):
     )  # they have 40 px
 
 
+def test_a_transformer_is_tried_at_the_size_it_takes(tiny_images, pace, monkeypatch):
+    pace(1e-6)
+    table = project.decision_table()
+    table.loc[0, "take"] = "source vit_tiny_patch16_224"
+    monkeypatch.setattr(plans, "decision_table", lambda: table)
+    plan = project.choose_plan(project.read_data(tiny_images))
+    assert (plan.source, plan.size) == ("vit_tiny_patch16_224", 224)
+    assert "size 224 (of 224)" in str(plan)
+
+
 def test_the_table_decides_on_the_method(tiny_images, pace):
     task = project.read_data(tiny_images)  # 6 squares to learn from
     pace(1e-4)

@@ -224,7 +224,7 @@ def scale_head(network: nn.Module, factor: float) -> nn.Module:
     nn.Module
         The same network.
     """
-    for p in surgery.get_layer(network, surgery.head_name(network)).parameters():
+    for p in surgery.get_layer(network, *surgery.head_names(network)).parameters():
         p.data *= factor
     return network
 

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from PIL import Image
 from sklearn import linear_model, model_selection, pipeline
+from timm import get_pretrained_cfg
 from torch.nn.functional import interpolate
 
 from .. import bert, datasets, features, heads, own_data, sources, surgery, training
@@ -250,7 +251,7 @@ def choose_plan(task: Task, *, method: str = "auto", budget: str = "5 min") -> P
     kind, limit = KINDS[task.KIND], PLANNED * parse_budget(budget)
     table = decision_table().set_index("if there are")
     (source, known), rules = table.loc[task.KIND], table.drop([*KINDS]).itertuples()
-    drafts = [_draft(task, source.split()[1], size, limit) for size in _sizes(task)]
+    drafts = [_draft(task, source, size, limit) for size in _sizes(task, source)]
     enough = int(RECIPES[kind]["steps"][0] * len(task.train))
     fast = [d for d in drafts if d.steps >= enough] or drafts[-1:]
     plan = _best(task, fast) if fast[1:] else fast[0]
@@ -269,8 +270,13 @@ def choose_plan(task: Task, *, method: str = "auto", budget: str = "5 min") -> P
     return plan
 
 
-def _sizes(task: Task) -> list[int]:
-    """Leave out sizes to which the pictures would only be blown up."""
+def _sizes(task: Task, source: str) -> list[int]:
+    """Leave out sizes to which the pictures would only be blown up.
+
+    A transformer of timm takes one size only: it has a vector for each place.
+    """
+    if (known := get_pretrained_cfg(source.split()[1])).fixed_input_size:
+        return [known.input_size[-1]]
     sizes = RECIPES[KINDS[task.KIND]]["sizes"]
     some = np.random.default_rng(0).permutation(len(task.train))[:50]
     own = np.median(_extents(task.train.take(some)))
@@ -279,7 +285,7 @@ def _sizes(task: Task) -> list[int]:
 
 def _draft(task: Task, source: str, size: int, limit: float) -> Plan:
     """Plan as many steps at this size as fit the limit, in seconds."""
-    plan = Plan(KINDS[task.KIND], source, "frozen", size, 0, {}, ())
+    plan = Plan(KINDS[task.KIND], source.split()[1], "frozen", size, 0, {}, ())
     recipe, pace = RECIPES[plan.kind], measure_pace(task, plan)
     train, valid, test = map(len, splits(task))
     # Frozen, halfway and tuned are tried on valid; project, frozen one and control
