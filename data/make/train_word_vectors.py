@@ -89,7 +89,9 @@ def main() -> None:
     words = model.wv.index_to_key
     path = args.out / f"{args.name}_vectors.safetensors"
     args.out.mkdir(parents=True, exist_ok=True)
-    save_file({"vectors": model.wv.vectors.astype(np.float16)}, path)
+    # Row by row, which the format takes for granted.
+    rows = np.ascontiguousarray(model.wv.vectors, np.float16)
+    save_file({"vectors": rows}, path)
     card = {
         "title": "word2vec vectors, trained by this course",
         "source_task": "predict the words around a word, in English Wikipedia (2015)",
