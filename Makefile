@@ -8,9 +8,10 @@ BIN := $(VENV)/bin
 endif
 SETUP := $(VENV)/.course-installed
 TESTS := $(VENV)/.tests-installed
+SITE  := $(VENV)/.site-installed
 PIP   := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt
 
-.PHONY: course lab test test-gpu bench study doctor publish badges constraints clean
+.PHONY: course lab site test test-gpu bench study doctor publish badges constraints clean
 
 course: $(SETUP)        ## run every notebook: build/course/index.html
 	$(BIN)/tlhelpers run --out build/course
@@ -18,7 +19,10 @@ course: $(SETUP)        ## run every notebook: build/course/index.html
 lab: $(SETUP)           ## open the first notebook in JupyterLab
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
 
-test: $(TESTS)          ## the tests, offline, CPU
+site: $(SITE)           ## the course as web pages: build/site/index.html
+	$(BIN)/python docs/site/pages.py build/site
+
+test: $(TESTS) $(SITE)  ## the tests, offline, CPU
 	$(BIN)/python -m pytest -m "not small"
 	$(BIN)/python -m pytest -m small -n 2 --dist loadgroup
 
@@ -53,6 +57,10 @@ $(SETUP): pyproject.toml constraints.txt | $(BIN)
 
 $(TESTS): $(SETUP)
 	$(PIP) -e ".[test]"
+	@echo installed > $@
+
+$(SITE): $(SETUP)
+	$(PIP) -e ".[site]"
 	@echo installed > $@
 
 $(BIN):

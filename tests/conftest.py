@@ -51,6 +51,14 @@ def network_attempts(monkeypatch):
     return attempts
 
 
+@pytest.fixture(scope="session")
+def site(tmp_path_factory) -> Path:
+    """The course's web pages, built once."""
+    from site_tools import build_site
+
+    return build_site(tmp_path_factory.mktemp("pages") / "site")
+
+
 @pytest.fixture
 def tiny_images(tmp_path) -> Path:
     """A folder with twenty discs and ten squares."""
