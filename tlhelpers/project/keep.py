@@ -13,7 +13,7 @@ import torch
 from jinja2 import Environment, PackageLoader
 from jsonschema import Draft4Validator
 from PIL import Image
-from safetensors.torch import load_file, load_model, save_model
+from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
 from .. import bert, sources, surgery, tasks, training
@@ -138,8 +138,8 @@ class Project:
 
         Writes the weights, ``project.json`` with the sha256 of every other file that
         is read again, ``MODEL_CARD.md`` for people and, of texts, the tokenizer. All is
-        written and looked at beside what is there, then moved into place: where that
-        fails, for example on a full disk, an older project stays whole.
+        written beside what is there, then moved into place: where that fails, for
+        example on a full disk, an older project stays whole.
 
         Parameters
         ----------
@@ -164,7 +164,6 @@ class Project:
             with TemporaryDirectory(prefix=".new", dir=folder) as name:
                 new = Path(name)
                 save_model(self.network, new / WEIGHTS)
-                load_file(new / WEIGHTS)  # is it whole?
                 if self.tokenizer is not None:
                     self.tokenizer.save_pretrained(new / "tokenizer")
                 files = {f.relative_to(new).as_posix(): f for f in new.rglob("*.*")}

@@ -12,7 +12,6 @@ import pandas as pd
 import torch
 from PIL import Image
 from sklearn import linear_model, model_selection, pipeline
-from timm import get_pretrained_cfg
 from torch.nn.functional import interpolate
 
 from .. import bert, datasets, features, heads, own_data, sources, surgery, training
@@ -110,10 +109,9 @@ def read_data(
     parts = splits(made)
     if (total := sum(map(len, parts))) > MOST:  # keep the same share of each
         rows = [rng.permutation(len(s))[: len(s) * MOST // total or 1] for s in parts]
-        kept = {k: s.take(np.sort(r)) for k, s, r in zip(PARTS, parts, rows)}
-        made = replace(made, **kept).need()
+        made = replace(made, **{k: s.take(r) for k, s, r in zip(PARTS, parts, rows)})
         made.card["remarks"].append(f"took at random {MOST} of {total}")
-    return made
+    return made.need()
 
 
 def splits(task: Task) -> list[ImageSplit | TextSplit]:
@@ -275,7 +273,7 @@ def _sizes(task: Task, source: str) -> list[int]:
 
     A transformer of timm takes one size only: it has a vector for each place.
     """
-    if (known := get_pretrained_cfg(source.split()[1])).fixed_input_size:
+    if (known := sources.timm.get_pretrained_cfg(source.split()[1])).fixed_input_size:
         return [known.input_size[-1]]
     sizes = RECIPES[KINDS[task.KIND]]["sizes"]
     some = np.random.default_rng(0).permutation(len(task.train))[:50]
