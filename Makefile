@@ -23,8 +23,8 @@ site: $(SITE)           ## the course as web pages: build/site/index.html
 	$(BIN)/python docs/site/pages.py build/site
 
 test: $(TESTS) $(SITE)  ## the tests, offline, CPU
-	$(BIN)/python -m pytest -m "not small"
-	$(BIN)/python -m pytest -m small -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m "not notebooks" -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m notebooks
 
 test-gpu: $(TESTS)      ## every notebook on CUDA; fails where no GPU was used
 	$(BIN)/python -m pytest -m gpu tests/test_gpu.py --require-gpu

@@ -16,7 +16,7 @@ from site_tools import PAGES, files, soup
 
 import tlhelpers as tl
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("site")]
 LESSONS = [f"notebooks/{path.stem}.html" for path in NOTEBOOKS]
 lesson = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem[:2])
 

@@ -15,7 +15,11 @@ from page_tools import wait_for
 from site_tools import files
 from test_browser import browser, pytestmark, requested, resize, webdriver  # noqa: F401
 
-pytestmark = [*pytestmark[1:], pytest.mark.timeout(600)]
+pytestmark = [
+    *pytestmark[1:],
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("site"),
+]
 LESSON, ENTER, TAB = "notebooks/00_start_here.html", "\ue007", "\ue004"
 #: What a key can reach, as far as it is to be seen.
 REACHABLE = """
