@@ -224,12 +224,13 @@ def tune_bert(
     ------
     Devlin et al. 2019: three or four epochs, a small rate for the body.
     """
-    x, y = bert.encode(texts), torch.as_tensor(labels)
+    x, y, lr = bert.encode(texts), torch.as_tensor(labels), bert.lr
     model = BertClassifier(bert.body, int(y.max()) + 1, seed=seed)
+    del bert  # one that was made for this call need not lie beside its copy
     lowest = [f"body.encoder.layer.{i}" for i in range(frozen)]
     freeze(model, ["body.embeddings", *lowest] if frozen else [])
     # The head starts at random and learns twenty times faster.
-    fit(model, (x, y), epochs=epochs, lr=20 * bert.lr, body_factor=1 / 20, seed=seed)
+    fit(model, (x, y), epochs=epochs, lr=20 * lr, body_factor=1 / 20, seed=seed)
     return model
 
 

@@ -13,7 +13,7 @@ import torch
 from jinja2 import Environment, PackageLoader
 from jsonschema import Draft4Validator
 from PIL import Image
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_model, save_file
 from torch import Tensor, nn
 
 from .. import bert, sources, surgery, tasks, training
@@ -163,7 +163,7 @@ class Project:
             folder.mkdir(parents=True, exist_ok=True)
             with TemporaryDirectory(prefix=".new", dir=folder) as name:
                 new = Path(name)
-                save_model(self.network, new / WEIGHTS)
+                save_file(surgery.snapshot(self.network), new / WEIGHTS)
                 if self.tokenizer is not None:
                     self.tokenizer.save_pretrained(new / "tokenizer")
                 files = {f.relative_to(new).as_posix(): f for f in new.rglob("*.*")}
