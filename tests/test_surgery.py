@@ -22,6 +22,7 @@ from tlhelpers.surgery import (
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 LEVIT = ["head.linear", "head_dist.linear"]
+DEIT = ["cls_classifier", "distillation_classifier"]
 
 
 def state(module) -> dict[str, torch.Tensor]:
@@ -309,6 +310,7 @@ def without(model, name):
         (lambda: hugging("BertModel"), []),
         (lambda: hugging("ViTForImageClassification"), ["classifier"]),
         (lambda: hugging("BertForSequenceClassification"), ["classifier"]),
+        (lambda: hugging("DeiTForImageClassificationWithTeacher"), DEIT),
         (lambda: without(torchvision.models.resnet18(), "fc"), []),
         (lambda: without(narrow_vit(), "heads"), []),
         (lambda: torchvision.models.squeezenet1_0(), []),
@@ -366,6 +368,13 @@ def test_both_heads_of_a_distilled_network_are_replaced():
     like = LogisticRegression().fit(np.eye(6), [0, 1, 2] * 2)
     with pytest.raises(tl.CourseError, match="coefficients, the head"):
         tl.replace_head(model, 3, like=like)
+
+
+def test_both_heads_of_a_distilled_network_of_transformers_are_replaced():
+    model = tl.replace_head(hugging("DeiTForImageClassificationWithTeacher"), 3)
+    x = torch.randn(4, 3, 32, 32)
+    assert tl.predict_proba(model, x).shape == (4, 3)
+    assert tl.extract_features(model, x).shape == (4, 32)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])

@@ -233,6 +233,9 @@ def test_labels_of_any_width_are_class_numbers(red_and_blue, dtype):
     tl.fit(wide, (x, y), epochs=2, lr=0.01)
     assert torch.equal(weights(narrow), weights(wide))
     assert tl.evaluate(narrow, (x, y.to(dtype))) == tl.evaluate(wide, (x, y))
+    plain = linear()
+    tl.fit(plain, (x, y.to(dtype).numpy()), epochs=2, lr=0.01)
+    assert torch.equal(weights(plain), weights(wide))
     loader = [(x[:20], y[:20].to(dtype))] * 2
     assert len(tl.fit(narrow, loader, epochs=1, lr=0.01)) == 1
 

@@ -63,8 +63,7 @@ def distillation_loss(
     p = (teacher_logits.detach().float() / temperature).softmax(dim=1)
     log_q = (student_logits.float() / temperature).log_softmax(dim=1)  # (n, n_classes)
     soft = temperature**2 * kl_div(log_q, p, reduction="none").sum(dim=1)  # (n,)
-    if labels is None:
-        return soft.mean()
+    labels = torch.full_like(soft, -1) if labels is None else labels
     hard = cross_entropy(student_logits.float(), labels.long().relu(), reduction="none")
     return torch.where(labels >= 0, alpha * soft + (1 - alpha) * hard, soft).mean()
 

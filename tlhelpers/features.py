@@ -58,8 +58,7 @@ def extract_features(
     model = getattr(source, "model", source)
     names = [layer] if isinstance(layer, str) else layer or head_names(model)
     layers = {name: get_layer(model, name) for name in names}
-    seen: dict[str, Tensor] = {}
-    averages: dict[str, Tensor] = {}
+    seen, averages = {}, {}
 
     def hear(name: str, _: nn.Module, inputs: Any, output: Any = None) -> None:
         out = main_output(inputs if output is None else output)

@@ -257,8 +257,9 @@ def main_output(out: Any) -> Any:
 def head_names(model: nn.Module) -> list[str]:
     """Return the names of the heads: the linear layers that make the output.
 
-    timm's networks say which. Elsewhere it is the layer with weights that computes
-    last, if it is linear; where forward cannot be traced without data, the last listed.
+    timm's networks say which; those of transformers have them outside their body. Else
+    it is the layer with weights that computes last, if it is linear; where forward
+    cannot be traced without data, the last one listed.
 
     Parameters
     ----------
@@ -281,8 +282,10 @@ def _heads(part: nn.Module) -> list[nn.Module]:
         known = part.get_classifier()
         known = nn.ModuleList(known if isinstance(known, tuple) else [known])
         return [m for m in known.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
-    if getattr(part, "base_model", None) is part:  # transformers', without a head
-        return []
+    if hasattr(part, "base_model"):  # transformers'; its heads stand outside its body
+        body = {*part.base_model.modules()}
+        top = [m for m in part.modules() if isinstance(m, nn.Linear) and m not in body]
+        return [m for m in top if m.out_features == top[-1].out_features]
     tracer = Tracer()
     tracer.is_leaf_module = lambda *_: True
     try:

@@ -301,7 +301,7 @@ class _Rows:
     def __init__(self, x: Tensor, y: Tensor, batch_size: int, seed: int) -> None:
         if len(x) != len(y):
             raise CourseError(f"{len(x)} inputs but {len(y)} labels.", "Check x, y.")
-        self.x, self.y, self.batch_size = x, y, batch_size
+        self.x, self.y, self.batch_size = x, torch.as_tensor(y), batch_size
         self.rng = torch.Generator().manual_seed(seed)
 
     def __len__(self) -> int:
