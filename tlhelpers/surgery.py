@@ -74,7 +74,7 @@ def snapshot(model: nn.Module) -> dict[str, Tensor]:
     dict, name -> Tensor
         As ``model.state_dict()``, but what happens to the model leaves it alone.
     """
-    return {k: v.detach().clone(memory_format=torch.contiguous_format) for k, v in model.state_dict().items()}
+    return {k: v.clone().contiguous() for k, v in model.state_dict().items()}
 
 
 def drift(before: dict[str, Tensor], model: nn.Module) -> dict[str, float]:
