@@ -443,8 +443,8 @@ def fail_when_writing(monkeypatch, name):
     for what in ("write_bytes", "write_text"):
         real = getattr(Path, what)
         monkeypatch.setattr(Path, what, guard(real, lambda args: args[0]))
-    real = projects.save_model
-    monkeypatch.setattr(projects, "save_model", guard(real, lambda args: args[1]))
+    real = projects.save_file
+    monkeypatch.setattr(projects, "save_file", guard(real, lambda args: args[1]))
 
 
 @pytest.mark.parametrize(
