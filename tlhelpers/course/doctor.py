@@ -21,7 +21,7 @@ OK, FAIL = "[OK]  ", "[FAIL]"
 #: Whether all is well, what was looked at, the next step if not.
 Finding = tuple[bool, str, str]
 #: Seconds of the work in :func:`pace` where the README's minutes are measured.
-REFERENCE = 0.5
+REFERENCE = 0.39
 
 
 @cache
