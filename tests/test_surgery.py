@@ -606,3 +606,21 @@ def test_surgery_works_for_any_network(any_network):
     moved = {n for n, d in tl.drift(before, model).items() if d > 0}
     assert moved and all(f"{n}.".startswith(f"{layer}.") for n in moved)
     assert torch.isfinite(logits_of(model, x)).all()
+
+
+@pytest.mark.parametrize("arch", ["convformer_s18", "caformer_s18"])
+def test_a_head_of_several_layers_ends_in_one(arch):
+    network = timm.create_model(arch, pretrained=False, num_classes=5).eval()
+    assert head_names(network) == ["head.fc.fc2"]
+    tl.replace_head(network, 3)
+    assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 3)
+
+
+def test_the_head_of_a_clip_classifier_is_found():
+    from transformers import CLIPConfig, CLIPForImageClassification
+
+    small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
+    small["num_attention_heads"] = 2
+    vision = small | {"image_size": 32, "patch_size": 16}
+    config = CLIPConfig(vision_config=vision, text_config=small, num_labels=2)
+    assert head_names(CLIPForImageClassification(config)) == ["classifier"]

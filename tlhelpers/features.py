@@ -248,7 +248,7 @@ def grad_cam(
     Selvaraju et al. 2017, Grad-CAM. captum has it for maps (n, channels, h, w).
     """
     model = deepcopy(model).eval()  # nothing of the network itself is touched
-    x = x.detach().to(next(model.parameters()).device, torch.float32, copy=True)
+    x = x.detach().to(next(model.parameters()), copy=True)
     kept: list[Any] = [x.new_empty(0, 0), x.requires_grad_()]
 
     def keep(_: nn.Module, __: Any, out: Any) -> None:
@@ -263,6 +263,6 @@ def grad_cam(
     maps, slopes = (_as_map(v, x) for v in (kept[0], *slopes))
     if maps.ndim != 4 or not slopes.any():
         problem = f"What {layer!r} gives, {tuple(maps.shape)}, is no map of evidence."
-        raise CourseError(problem, "Name a layer of places, for example one before it.")
+        raise CourseError(problem, "Name an earlier layer, one that gives a map.")
     heat = (slopes.mean(dim=(2, 3), keepdim=True) * maps).sum(dim=1).relu()  # (n, h, w)
     return (heat / heat.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)).float().cpu()

@@ -278,7 +278,7 @@ def read_card(path: Path) -> dict[str, Any]:
     check_file(path)
     with suppress(ValueError, TypeError, RecursionError):
         return dict(json.loads(path.read_text(encoding="utf-8")))
-    raise CourseError(f"The file {path} is damaged: it is no card.", REPAIR)
+    raise CourseError(f"The file {path} is damaged: no JSON object.", REPAIR)
 
 
 def public_card(name: str) -> dict[str, Any]:

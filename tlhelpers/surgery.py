@@ -271,8 +271,8 @@ def head_names(model: nn.Module) -> list[str]:
         Mostly one; none where the output is made by something else, for example by
         the normalisation behind a body; two where a distilled network has two.
     """
-    names = {layer: name for name, layer in model.named_modules()}
-    return [names[head] for head in _heads(model)]
+    names, heads = {layer: name for name, layer in model.named_modules()}, _heads(model)
+    return [names[h] for h in heads if len(h.weight) == len(heads[-1].weight)]
 
 
 def _heads(part: nn.Module) -> list[nn.Module]:
@@ -283,9 +283,8 @@ def _heads(part: nn.Module) -> list[nn.Module]:
         known = nn.ModuleList(known if isinstance(known, tuple) else [known])
         return [m for m in known.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
     if hasattr(part, "base_model"):  # transformers'; its heads stand outside its body
-        body = {*part.base_model.modules()}
-        top = [m for m in part.modules() if isinstance(m, nn.Linear) and m not in body]
-        return [m for m in top if m.out_features == top[-1].out_features]
+        body = {*part.base_model.modules()} - {*part.children()}
+        return [m for m in part.modules() if isinstance(m, nn.Linear) and m not in body]
     tracer = Tracer()
     tracer.is_leaf_module = lambda *_: True
     try:

@@ -397,4 +397,4 @@ def is_pieces(x: torch.Tensor) -> bool:
     bool
         True for pieces.
     """
-    return x.ndim == 2 and not (x.is_floating_point() or x.is_complex())
+    return getattr(x, "ndim", 0) == 2 and not (x.is_floating_point() or x.is_complex())

@@ -177,13 +177,14 @@ def ask(model: nn.Module, x: Any) -> Any:
     CourseError
         If the network refuses the batch, for example for the size of the pictures.
     """
-    masked = "attention_mask" in signature(model.forward).parameters and is_pieces(x)
-    more = {"attention_mask": (x != 0).long()} if masked else {}
+    masked = is_pieces(x) and "attention_mask" in signature(model.forward).parameters
+    pad = getattr(getattr(model, "config", None), "pad_token_id", 0) or 0
+    more = {"attention_mask": (x != pad).long()} if masked else {}
     try:
         return main_output(model(x, **more))
     except (AssertionError, ValueError) as error:  # timm's and transformers' of sizes
         problem = f"The network refuses the shape {tuple(np.shape(x))}: {error}"
-        raise CourseError(problem, "Give data of the size it takes.") from error
+        raise CourseError(problem, "Give another size, or more rows.") from error
 
 
 def predict_logits(

@@ -353,3 +353,12 @@ def test_pictures_of_any_format_are_looked_at(tmp_path, kind):
     task = project.read_data(tmp_path)
     found = "\n".join(project.inspect_data(task)["found"])
     assert "shorter side 40 px in the middle" in found
+
+
+def test_a_plan_for_texts_has_their_sizes(pace):
+    """Its source is none of timm's, which knows sizes of its own networks only."""
+    pace(0.01)
+    task = project.read_data(task="texts")
+    plan = project.choose_plan(task, budget="1 min")
+    assert (plan.kind, plan.source) == ("texts", "minilm")
+    assert plan.size in plans.RECIPES["texts"]["sizes"]

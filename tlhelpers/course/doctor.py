@@ -51,7 +51,7 @@ def _computer() -> Iterator[Finding]:
     yield recent, f"Python {platform.python_version()}", "Install Python 3.10 or newer."
     note = "" if machine.default_device() == "cuda" else " (mini needs no GPU)"
     yield True, f"device {machine.hardware()}, {machine.fast_precision()}{note}", ""
-    yield True, f"runs take {pace():.1f} times as long as the README says", ""
+    yield True, f"CPU runs take {pace():.1f} times as long as the README says", ""
     memory = psutil.virtual_memory().available / 2**30
     yield memory >= 2, f"{memory:.1f} GB of memory free", "Close programs: 2 GB needed."
     disk = shutil.disk_usage(".").free / 2**30

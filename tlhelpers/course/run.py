@@ -83,7 +83,7 @@ def environment() -> dict[str, Any]:
         "versions": {package: version(package) for package in VERSIONS.split()},
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "cores": joblib.cpu_count(),
-        "pace": round(pace(), 2),
+        "pace": 1 if torch.cuda.is_available() else round(pace(), 2),
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.machine()}",
     }

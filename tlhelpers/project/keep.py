@@ -24,7 +24,7 @@ AT_A_TIME = 16  # examples: more take more memory, and no less time on a CPU
 WEIGHTS, CARD = "network.safetensors", "project.json"
 TOKENIZER, PAGE = "tokenizer/tokenizer.json", "MODEL_CARD.md"
 COPY = "Copy the whole folder again, or make the project anew."
-CHANGE = "Change what is named, make room, or take another folder, and try again."
+CHANGE = "Fix what it names, free disk space or choose another folder, and retry."
 WORDS = Environment(loader=PackageLoader(__package__, "words"), autoescape=True)
 
 #: What a project may say: types, ranges, architectures, keys. Draft 4 of JSON Schema,

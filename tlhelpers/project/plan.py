@@ -273,8 +273,8 @@ def _sizes(task: Task, source: str) -> list[int]:
 
     A transformer of timm takes one size only: it has a vector for each place.
     """
-    if (known := sources.timm.get_pretrained_cfg(source.split()[1])).fixed_input_size:
-        return [known.input_size[-1]]
+    if (cfg := sources.timm.get_pretrained_cfg(source[7:])) and cfg.fixed_input_size:
+        return [cfg.input_size[-1]]
     sizes = RECIPES[KINDS[task.KIND]]["sizes"]
     some = np.random.default_rng(0).permutation(len(task.train))[:50]
     own = np.median(_extents(task.train.take(some)))
