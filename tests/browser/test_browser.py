@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from pictures import draw
 from PIL import Image
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is missing")
+failures = pytest.importorskip("selenium.common.exceptions")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 CHROMEDRIVER = shutil.which("chromedriver")
 
@@ -76,16 +78,21 @@ class Page:
         wait_for(lambda: self.all("form button"))
 
     def all(self, css):
-        found = self.browser.find_elements("css selector", css)
-        return [element for element in found if element.is_displayed()]
+        with suppress(
+            failures.StaleElementReferenceException
+        ):  # a page comes
+            found = self.browser.find_elements("css selector", css)
+            return [element for element in found if element.is_displayed()]
+        return []
 
     def one(self, css):
         return wait_for(lambda: self.all(css))[0]
 
     @property
     def said(self):
-        found = self.all("#answer")
-        return found[0].text if found else ""
+        with suppress(failures.StaleElementReferenceException, IndexError):
+            return self.all("#answer")[0].text
+        return ""
 
     def wait_to_say(self, words):
         return wait_for(lambda: self.said, lambda said: words in said)
