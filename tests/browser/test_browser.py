@@ -78,9 +78,7 @@ class Page:
         wait_for(lambda: self.all("form button"))
 
     def all(self, css):
-        with suppress(
-            failures.StaleElementReferenceException
-        ):  # a page comes
+        with suppress(failures.StaleElementReferenceException):  # a page comes
             found = self.browser.find_elements("css selector", css)
             return [element for element in found if element.is_displayed()]
         return []
