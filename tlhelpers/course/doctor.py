@@ -20,7 +20,7 @@ BUNDLED = "cells flowers mail pets reviews sketches"
 OK, FAIL = "[OK]  ", "[FAIL]"
 #: Whether all is well, what was looked at, the next step if not.
 Finding = tuple[bool, str, str]
-#: Seconds of the work in :func:`pace` on the machine of the README's minutes. Estimated:
+#: Seconds of the work in :func:`pace` where the README's minutes belong, estimated:
 #: another one read 0.58 and took 1.49 times as long for ten unchanged notebooks.
 REFERENCE = 0.39
 
@@ -29,8 +29,8 @@ REFERENCE = 0.39
 def pace() -> float:
     """Return how many times as long as the README says a run takes on this machine.
 
-    A small network goes forth and back on pictures, as in the lessons. About half of
-    their time goes there; BERT and the LSTM may fare a little better or worse.
+    A small network goes forward and back on pictures, as in the lessons, where much of
+    the time goes there; BERT and the LSTM may fare a little better or worse.
     """
     network, x = sources.small_cnn(2), torch.zeros(128, 3, 64, 64)
     seconds = repeat(lambda: network(x).sum().backward(), number=2, repeat=4)
