@@ -62,6 +62,16 @@ def test_what_a_spreadsheet_writes_comes_back(texts, sep, code):
     assert read(out.getvalue().encode(code)) in ([one_end(t) for t in texts], None)
 
 
+PLAIN = st.text(st.characters(codec="utf-8", categories=["L", "N"]), min_size=1)
+
+
+@FEW
+@given(st.lists(PLAIN, min_size=1, max_size=12), st.sampled_from([",", ";", "\t"]))
+def test_plain_words_are_never_refused(texts, sep):
+    table = pd.DataFrame({"text": texts, "label": "ham"})
+    assert read(table.to_csv(index=False, sep=sep).encode()) == texts
+
+
 FORMATS = ["PNG", "JPEG", "GIF", "BMP", "TIFF", "PPM", "TGA", "ICO", "PCX", "DIB"]
 LETTER = st.characters(codec="utf-8", exclude_characters="/\0", exclude_categories="C")
 NAME = st.text(LETTER, min_size=1, max_size=12).filter(lambda n: n not in (".", ".."))
