@@ -51,15 +51,6 @@ def network_attempts(monkeypatch):
     return attempts
 
 
-@pytest.fixture(scope="session", autouse=True)
-def first_backward():
-    """Go back once before anything else: after an export to ONNX the first backward
-    pass starts threads, and a process with such threads cannot be copied any more."""
-    import torch
-
-    torch.zeros(1, requires_grad=True).sum().backward()
-
-
 @pytest.fixture(scope="session")
 def site(tmp_path_factory) -> Path:
     """The course's web pages, built once."""

@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from torch import nn
 
 import tlhelpers as tl
+from tlhelpers.features import _average
 from tlhelpers.surgery import train_unfrozen
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -752,3 +753,12 @@ def test_network_on_the_gpu_takes_pictures_from_the_cpu(pictures):
     assert len(source.answers(pictures)) == 7
     got = tl.grad_cam(source.model, source.normalize(pictures), layer="blocks")
     assert got.device.type == "cpu"
+
+
+def test_maps_of_pictures_that_are_not_square_keep_their_channels():
+    """24 channels by 16 rows are nearer to the shape of the pictures than 16 by 11."""
+    torch.manual_seed(0)
+    out, x = torch.randn(2, 24, 16, 11), torch.zeros(2, 3, 97, 64)
+    assert torch.equal(_average(out, x), out.mean(dim=(2, 3)))
+    last = torch.randn(2, 16, 11, 24)
+    assert torch.equal(_average(last, x), last.mean(dim=(1, 2)))

@@ -322,3 +322,20 @@ def test_side_by_side_leaves_nobody_behind_when_it_is_killed(tmp_path):
 
 def alive(pid):
     return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def test_a_process_can_be_copied_after_an_export(tmp_path):
+    """In a process of its own, where nothing has gone back before the export."""
+    code = f"""
+import torch, tlhelpers as tl
+from tlhelpers.machine import seed_everything
+
+seed_everything(0)
+tl.export_onnx(torch.nn.Linear(3, 2), torch.zeros(4, 3), {str(tmp_path / "x.onnx")!r})
+torch.nn.Linear(2, 2)(torch.zeros(1, 2)).sum().backward()
+torch.set_num_threads(2)
+back = lambda: torch.nn.Linear(2, 2)(torch.zeros(1, 2)).sum().backward()
+print(tl.side_by_side(back, [(), ()]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "[None, None]" in done.stdout, done.stderr[-2000:]

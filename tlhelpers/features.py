@@ -96,12 +96,12 @@ def _average(out: Tensor, x: Tensor) -> Tensor:
 
 def _as_map(out: Tensor, x: Tensor) -> Tensor:
     """Turn what a layer says of pictures x into (n, channels, h, w), if it is a map."""
-    s, ratio = out.shape, x.shape[2] / x.shape[3]
-    if out.ndim == 4 and abs(s[1] / s[2] - ratio) < abs(s[2] / s[3] - ratio):
+    s, tall = out.shape, x.shape[2] / x.shape[3]
+    if out.ndim == 4 and abs(s[2] - s[3] * tall) > 1 + tall >= abs(s[1] - s[2] * tall):
         return out.permute(0, 3, 1, 2)  # the channels stood last
     for extra in range(min(9, s[1])):  # pieces of the class stand first
-        h = round(((s[1] - extra) * ratio) ** 0.5)
-        if out.ndim == 3 and h * round(h / ratio) == s[1] - extra:
+        h = round(((s[1] - extra) * tall) ** 0.5)
+        if out.ndim == 3 and h * round(h / tall) == s[1] - extra:
             return out[:, extra:].mT.unflatten(2, (h, -1))
     return out
 

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from .machine import NEXT_STEP, autocast, fast_precision, fetching, read_model_card
 from .surgery import replace_head, without_scaling
 
-DataLoaders = Learner = object  # fastai's, which takes seconds to load
 Tokens = Sequence[Sequence[str]]
 Labelled = Iterable[tuple[Sequence[str], int]]
 #: Tokens of a text that are read: a text of a megabyte would otherwise take minutes,
@@ -130,7 +129,7 @@ def match_vocabulary(model: LanguageModel, vocabulary: Sequence[str]) -> Languag
 
 def text_loaders(
     texts: Labelled, vocabulary: Sequence[str], *, valid: Labelled = ()
-) -> DataLoaders:
+) -> object:
     """Make fastai's loaders of tokens for a classifier.
 
     Parameters
@@ -161,7 +160,7 @@ def text_loaders(
     return block.dataloaders(items, bs=min(8, len(train)), val_bs=32, num_workers=0)
 
 
-def continue_text(learner: Learner, prompt: str, *, n: int = 30, seed: int = 0) -> str:
+def continue_text(learner: object, prompt: str, *, n: int = 30, seed: int = 0) -> str:
     """Let a language model go on with a text, one word after the other.
 
     Parameters
@@ -197,7 +196,7 @@ def continue_text(learner: Learner, prompt: str, *, n: int = 30, seed: int = 0) 
 
 
 def slanted_triangular(
-    learner: Learner, epochs: int, lr: float, *, factor: float = 2.6
+    learner: object, epochs: int, lr: float, *, factor: float = 2.6
 ) -> None:
     """Train what is not frozen: the rate rises steeply, then falls slowly.
 
@@ -253,7 +252,7 @@ def train_classifier(
     epochs: Sequence[int] = (2, 3),
     lr: float = 5e-3,
     seed: int = 0,
-) -> Learner:
+) -> object:
     """Make and train a text classifier: the last step of ULMFiT, in one call.
 
     The head starts as the logistic regression on the features of the encoder, because
@@ -310,7 +309,7 @@ def train_classifier(
     return learner
 
 
-def text_features(learner: Learner, tokens: Tokens) -> np.ndarray:
+def text_features(learner: object, tokens: Tokens) -> np.ndarray:
     """Return what the encoder makes of each text: last state, maximum and mean.
 
     Parameters
@@ -342,7 +341,7 @@ def text_features(learner: Learner, tokens: Tokens) -> np.ndarray:
     return torch.cat(pooled)[np.argsort(list(dl.get_idxs()))].numpy()
 
 
-def classify(learner: Learner, tokens: Tokens) -> np.ndarray:
+def classify(learner: object, tokens: Tokens) -> np.ndarray:
     """Return the probabilities of the classes.
 
     Parameters

@@ -41,6 +41,9 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
+    # After an export to ONNX the first backward pass would start threads, and then
+    # side_by_side could no longer copy the process: so it comes before.
+    torch.zeros(1, requires_grad=True).backward()
 
 
 def default_device() -> str:
