@@ -8,10 +8,11 @@ BIN := $(VENV)/bin
 endif
 SETUP := $(VENV)/.course-installed
 TESTS := $(VENV)/.tests-installed
+SINCE ?= HEAD
 SITE  := $(VENV)/.site-installed
 PIP   := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt
 
-.PHONY: course lab site test test-gpu bench study doctor publish badges constraints clean
+.PHONY: course lab site test test-changed test-gpu bench study doctor publish badges constraints clean
 
 course: $(SETUP)        ## run every notebook: build/course/index.html
 	$(BIN)/tlhelpers run --out build/course
@@ -25,6 +26,10 @@ site: $(SITE)           ## the course as web pages: build/site/index.html
 test: $(TESTS) $(SITE)  ## the tests, offline, CPU
 	$(BIN)/python -m pytest -m "not notebooks" -n 2 --dist loadgroup
 	$(BIN)/python -m pytest -m notebooks
+
+test-changed: $(TESTS) $(SITE)  ## only what differs from SINCE can affect (HEAD)
+	$(BIN)/python -m pytest --changed $(SINCE) -m "not notebooks" -n 2 --dist loadgroup
+	$(BIN)/python -m pytest --changed $(SINCE) -m notebooks
 
 test-gpu: $(TESTS)      ## every notebook on CUDA; fails where no GPU was used
 	$(BIN)/python -m pytest -m gpu tests/test_gpu.py --require-gpu

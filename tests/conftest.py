@@ -19,6 +19,29 @@ LOOPBACK = ("127.", "::1", "localhost")
 
 def pytest_addoption(parser):
     parser.addoption("--require-gpu", action="store_true", help="fail without a GPU")
+    parser.addoption(
+        "--changed", metavar="REF", help="what differs from REF can affect"
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Keep the tests that a change can affect, where only those are asked for."""
+    if not (ref := config.getoption("--changed")):
+        return
+    from changed import changed_files, chooser
+    from notebook_tools import ROOT
+
+    wanted = chooser(changed_files(ref))
+    kept, left = [], []
+    for item in items:
+        lesson, given = None, getattr(item, "callspec", None)
+        if given and item.path.name == "test_notebooks.py":
+            path = given.params.get("path")
+            lesson = path.name[:2] if path else given.params.get("number")
+        file = item.path.relative_to(ROOT).as_posix()
+        (kept if wanted(file, lesson) else left).append(item)
+    config.hook.pytest_deselected(items=left)
+    items[:] = kept
 
 
 @pytest.fixture(autouse=True)

@@ -39,25 +39,37 @@ def run(monkeypatch, path: Path, out: Path, *, smoke: bool, **options) -> dict:
     return runner.run_course([], out=out, profile="mini", **options)["notebooks"][0]
 
 
-def broken_copy(path: Path, folder: Path, old: str, new: str, claim: str) -> Path:
-    """Copy a notebook with one piece of its code replaced, as far as the claim."""
+def broken_cells(path: Path, old: str, new: str, claim: str) -> dict:
+    """Replace a piece of one cell: that cell as it was, and what runs instead of it.
+
+    That is the broken cell and the others, as far as the claim. The piece and the claim
+    stand in one cell each.
+    """
     notebook = nbformat.read(path, as_version=4)
-    code = [(i, c) for i, c in enumerate(notebook.cells) if c.cell_type == "code"]
-    hits = [c for _, c in code if old in c.source]
+    code = [c for c in notebook.cells if c.cell_type == "code"]
+    hits = [i for i, c in enumerate(code) if old in c.source]
     # The text of a claim can be computed, so it is looked for in what was published.
-    ends = [i for i, c in code for o in c.outputs if claim in o.get("text", "")]
+    ends = [
+        i for i, c in enumerate(code) for o in c.outputs if claim in o.get("text", "")
+    ]
     for text, found in ((old, hits), (claim, ends)):
         assert len(found) == 1, f"{text!r} stands in {len(found)} cells of {path.name}"
-    hits[0].source = hits[0].source.replace(old, new)
-    del notebook.cells[ends[0] + 1 :]
-    copy = folder / path.name
-    nbformat.write(notebook, copy)
-    return copy
+    sources = [c.source for c in code[hits[0] : ends[0] + 1]]
+    return {"before": sources[0], "cells": [sources[0].replace(old, new), *sources[1:]]}
 
 
-def claims(entry: dict) -> dict[str, bool]:
-    """Return text → holds."""
-    return {c["text"]: c["holds"] for c in entry["claims"]}
+def plan_broken_cells(monkeypatch, folder: Path, copies: list[dict]) -> None:
+    """Let the kernels started from here run these copies: see offline/broken_cells.py.
+
+    Their cells compute in one thread, because threads do not outlive a fork.
+    """
+    startup = folder / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "broken.py").write_text("import broken_cells")
+    (folder / "plan.json").write_text(json.dumps(copies), encoding="utf-8")
+    monkeypatch.setenv("IPYTHONDIR", str(folder))
+    monkeypatch.setenv("TLHELPERS_TEST_PLAN", str(folder / "plan.json"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
 def nbval(paths: list[Path]) -> subprocess.CompletedProcess:

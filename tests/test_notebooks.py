@@ -10,6 +10,7 @@ import re
 import statistics
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
@@ -18,13 +19,15 @@ from notebook_tools import (
     NOTEBOOKS,
     ROOT,
     SOLUTIONS,
-    broken_copy,
-    claims,
+    broken_cells,
     cut_network,
     nbval,
+    plan_broken_cells,
     run,
+    write_notebook,
 )
 
+from tlhelpers.course.publish import clean, fingerprint
 from tlhelpers.course.session import REPORT_VARIABLE, SMOKE_VARIABLE, Range, read_study
 
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
@@ -168,10 +171,33 @@ def test_exercises_are_checked_and_solved(path):
 # --- runs ----------------------------------------------------------------------------
 
 
+def finished(path, built=ROOT / "build" / "course"):
+    """Return what the newest full run of this very code found; None without one.
+
+    That is the run of `make course`, as long as nothing that it used is newer. Else it
+    is the run that was published, as long as the lesson's code is the same.
+    """
+    notebook, report = nbformat.read(path, as_version=4), built / "results.json"
+    code = fingerprint(notebook)
+    used = [p for d in ("tlhelpers", "data") for p in (ROOT / d).rglob("*.*")]
+    entries = [{**notebook.metadata.get("published", {}), "name": path.stem}]
+    newest = max(p.stat().st_mtime for p in used if p.suffix != ".pyc")
+    if report.is_file() and report.stat().st_mtime > newest:
+        for entry in json.loads(report.read_text("utf-8"))["notebooks"]:
+            executed = built / f"{entry['name']}.ipynb"
+            ordinary = entry["status"] != "interrupted" and not entry["smoke"]
+            if ordinary and entry["parameters"] == {"PROFILE": "auto", "SEED": 0}:
+                own = clean(nbformat.read(executed, as_version=4))
+                entries.insert(0, entry | {"code": fingerprint(own)})
+    same = (e for e in entries if (e["name"], e.get("code")) == (path.stem, code))
+    return next(same, None)
+
+
 @pytest.mark.notebooks
 @each
 def test_runs_as_a_learner_would_and_its_claims_hold(path, tmp_path, monkeypatch):
-    entry = run(monkeypatch, path, tmp_path, smoke=False)
+    """Judge the run of this code that there is; make one only where there is none."""
+    entry = finished(path) or run(monkeypatch, path, tmp_path, smoke=False)
     assert entry["error"] == ""
     assert entry["status"] == "passed", entry["claims"]
     assert len(entry["claims"]) >= 3
@@ -184,28 +210,41 @@ def test_runs_as_a_learner_would_and_its_claims_hold(path, tmp_path, monkeypatch
 
 
 @pytest.fixture(scope="session")
-def unbroken(tmp_path_factory):
-    """Run a notebook in small with nbval, once: its process, and claim → holds."""
+def small_run(tmp_path_factory):
+    """Run a lesson in small with nbval, once, its broken copies beside it.
+
+    Returns the process, claim → holds, and where each broken copy reported.
+    """
 
     @functools.cache
     def run_once(path):
-        report = tmp_path_factory.mktemp("nbval") / "report.jsonl"
+        folder = tmp_path_factory.mktemp("nbval")
+        report, edits = folder / "report.jsonl", {}
+        for k, (number, old, new) in enumerate(BROKEN if hasattr(os, "fork") else ()):
+            if path.name.startswith(number):
+                cells = broken_cells(path, old, new, BROKEN[number, old, new][-1])
+                edits[old, new] = cells | {"report": str(folder / f"broken{k}.jsonl")}
         with pytest.MonkeyPatch.context() as patch:
             cut_network(patch)
             patch.setenv(SMOKE_VARIABLE, "1")
             patch.setenv(REPORT_VARIABLE, str(report))
+            plan_broken_cells(patch, folder, list(edits.values()))
             done = nbval([path])
-        lines = [json.loads(line) for line in report.read_text("utf-8").splitlines()]
-        stated = [x for x in lines if x["kind"] in ("claim", "demonstration")]
-        return done, {x["text"]: x["holds"] for x in stated}
+        return done, stated(report), {k: Path(e["report"]) for k, e in edits.items()}
 
     return run_once
 
 
+def stated(report):
+    """Return text → holds from the lines that a lesson reported."""
+    lines = [json.loads(line) for line in report.read_text("utf-8").splitlines()]
+    return {x["text"]: x["holds"] for x in lines if "holds" in x}
+
+
 @pytest.mark.small
 @in_small(NOTEBOOKS)
-def test_nbval_compares_the_deterministic_cells(path, unbroken):
-    done, _ = unbroken(path)
+def test_nbval_compares_the_deterministic_cells(path, small_run):
+    done, _, _ = small_run(path)
     assert done.returncode == 0, done.stdout[-4000:]
     assert f"{len(cells(path, 'code'))} passed" in done.stdout
 
@@ -419,6 +458,7 @@ for number, claim, old, new in SABOTAGE:
 
 
 @pytest.mark.small
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="copies of a kernel need fork")
 @pytest.mark.parametrize(
     ("number", "old", "new", "broken"),
     [
@@ -426,16 +466,36 @@ for number, claim, old, new in SABOTAGE:
         for edit, texts in BROKEN.items()
     ],
 )
-def test_broken_lesson_breaks_its_claims(
-    number, old, new, broken, tmp_path, monkeypatch, unbroken
-):
+def test_broken_lesson_breaks_its_claims(number, old, new, broken, small_run):
     path = next(p for p in NOTEBOOKS if p.name.startswith(number))
+    _, holds, copies = small_run(path)
     for claim in broken:
-        assert unbroken(path)[1][claim], f"it must hold in the small run: {claim}"
-    copy = broken_copy(path, tmp_path, old, new, broken[-1])
-    entry = run(monkeypatch, copy, tmp_path / "out", smoke=True)
-    assert entry["error"] == ""
-    assert not any(claims(entry)[claim] for claim in broken)
+        assert holds[claim], f"it must hold in the small run: {claim}"
+    report = copies[old, new]
+    assert report.with_suffix(".error").read_text("utf-8") == ""
+    assert not any(stated(report)[claim] for claim in broken)
+
+
+def test_a_broken_copy_leaves_the_lesson_as_it_is(tmp_path, monkeypatch):
+    """It starts from the lesson's state, changes nothing there, and tells failures."""
+    setup = "import tlhelpers as tl\nn = 1\nrun = tl.start('mini', 0)"
+    cells = ["n += 1", "run.claim('two', n == 2)", "assert n == 2"]
+    path = write_notebook(tmp_path, "01_x", setup, *cells)
+    copies = [
+        {"before": cells[0], "cells": ["n += 5", cells[1]], "report": "other.jsonl"},
+        {"before": cells[1], "cells": ["n += 7", cells[2]], "report": "failed.jsonl"},
+    ]
+    for copy in copies:
+        copy["report"] = str(tmp_path / copy["report"])
+    cut_network(monkeypatch)
+    monkeypatch.setenv(REPORT_VARIABLE, str(tmp_path / "own.jsonl"))
+    plan_broken_cells(monkeypatch, tmp_path, copies)
+    done = nbval([path])
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert stated(tmp_path / "own.jsonl") == {"two": True}
+    assert stated(tmp_path / "other.jsonl") == {"two": False}
+    assert (tmp_path / "other.error").read_text() == ""
+    assert "AssertionError" in (tmp_path / "failed.error").read_text()
 
 
 @pytest.mark.parametrize(("labels", "few"), [(5, 5), ([5, 20], 5), (None, 12)])

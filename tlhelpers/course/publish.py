@@ -1,5 +1,6 @@
 """Write what was measured: notebook headers, README table, web pages, badges."""
 
+import hashlib
 import re
 from contextlib import suppress
 from functools import partial
@@ -43,6 +44,18 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             if "execution_count" in output:
                 output.execution_count = count
     return notebook
+
+
+def fingerprint(notebook: nbformat.NotebookNode) -> str:
+    """Return the SHA-256 of a notebook's code: is it still what was run?
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        A clean one. Its text and its outputs do not count.
+    """
+    code = [c.source for c in notebook.cells if c.cell_type == "code"]
+    return hashlib.sha256(repr(code).encode()).hexdigest()
 
 
 def _tags(cell: nbformat.NotebookNode) -> list[str]:
@@ -101,6 +114,9 @@ def _figures(entry: dict[str, Any]) -> tuple[str, str]:
 def publish(folder: Path) -> None:
     """Keep a clean run: outputs and headers of the notebooks, table of the README.
 
+    What was found, and of which code, stays in the notebook's metadata: the tests judge
+    that as long as the code is the same.
+
     Parameters
     ----------
     folder : Path
@@ -121,6 +137,7 @@ def publish(folder: Path) -> None:
         title = clean(notebook).cells[0]
         text = measured(entry, results["environment"])
         title.source = fill(title.source, "measured", text)
+        notebook.metadata["published"] = {"code": fingerprint(notebook), **entry}
         target = root / "notebooks" / f"{entry['name']}.ipynb"
         replace_text(target, nbformat.writes(notebook) + "\n")
         print(f"wrote {target}")
@@ -210,7 +227,6 @@ def write_pages(out: Path, results: dict[str, Any]) -> None:
             page, _ = pages.from_notebook_node(notebook, {"metadata": {"name": name}})
             path.with_suffix(".html").write_text(page, encoding="utf-8")
             headlines[name] = [c for c in notebook.cells if "headline" in _tags(c)]
-    source = (TEMPLATES / "index.html.j2").read_text(encoding="utf-8")
-    index = jinja2.Template(source, autoescape=True)
-    text = index.render(**results, headlines=headlines) + "\n"
-    (out / "index.html").write_text(text, encoding="utf-8")
+    form = (TEMPLATES / "index.html.j2").read_text(encoding="utf-8")
+    text = jinja2.Template(form, autoescape=True).render(**results, headlines=headlines)
+    (out / "index.html").write_text(text + "\n", encoding="utf-8")

@@ -50,8 +50,7 @@ def notebooks_folder() -> Path:
     for root in (data_folder().parent, Path.cwd()):
         if any((root / "notebooks").glob("[0-9][0-9]_*.ipynb")):
             return root / "notebooks"
-    problem = "The notebooks of the course were not found."
-    raise CourseError(problem, "Run this inside a checkout of the course.")
+    raise CourseError("The notebooks were not found.", "Run this inside a checkout.")
 
 
 def find_notebooks(numbers: Sequence[str] = ()) -> list[Path]:

@@ -39,8 +39,7 @@ def exercise_2(answer: Callable) -> None:
 
 
 def _scaled(answer: Callable, values: list[int]) -> list[float]:
-    row = torch.tensor(values, dtype=torch.uint8)
-    x = row.repeat(1, 3, 1, 1)  # (1, 3, 1, n)
+    x = torch.tensor(values, dtype=torch.uint8).repeat(1, 3, 1, 1)  # (1, 3, 1, n)
     return answer(x)[0, 0, 0].float().tolist()
 
 
