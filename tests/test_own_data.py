@@ -235,6 +235,53 @@ def test_a_split_that_cannot_be_obeyed_is_said(write):
     assert task.card["remarks"] == ["split anew: ['holdout', 'train'] are given"]
 
 
+@pytest.mark.parametrize("column", ["set", "Fold", "usage", ""])
+def test_a_column_of_parts_is_obeyed_whatever_its_name(write, column):
+    content = split_table({"Train": 6, "val": 3, "test": 4})
+    task = tl.from_csv(write(content.replace("split", column, 1)))
+    assert [len(s) for s in (task.train, task.valid, task.test)] == [12, 6, 8]
+    said = f"took the parts from the column {column.lower()!r}"
+    assert task.card["remarks"] == [said]
+
+
+def test_the_column_split_comes_before_another_one_of_parts(write):
+    rows = split_table({"train": 8, "test": 4}).splitlines()
+    other = ["set"] + ["test" if "train" in row else "train" for row in rows[1:]]
+    content = "\n".join(f"{b},{a}" for a, b in zip(rows, other))
+    task = tl.from_csv(write(content))
+    assert all(" test " in text for text in task.test.texts)
+    assert task.card["remarks"] == []
+
+
+@pytest.mark.parametrize("words", [("1", "2"), ("train", "bus"), ("train", "train")])
+def test_a_column_of_other_words_is_no_split(write, words):
+    rows = table(12).splitlines()
+    other = ["set"] + [words[i // 2 % 2] for i in range(len(rows) - 1)]
+    task = tl.from_csv(write("\n".join(map(",".join, zip(rows, other)))))
+    assert task.card["remarks"] == []
+
+
+@pytest.mark.parametrize(
+    "sign", ["ham \u200b", " \ufeff ham", "ham\u200e", "\u202aham\u202c", "ham\u00a0"]
+)
+def test_signs_that_nobody_sees_beside_a_blank_make_no_class(write, sign):
+    task = tl.from_csv(write(table() + f"see the harbour,{sign}\n"))
+    assert task.class_names == ("ham", "spam")
+    assert ("see the harbour", "ham") in everything(task)
+
+
+def test_blanks_inside_a_name_are_one(tmp_path):
+    fill(tmp_path / "black cat", "disc", range(6))
+    fill(tmp_path / "black\u00a0 cat", "disc", range(6, 12))
+    fill(tmp_path / "dog", "square", range(6))
+    assert tl.from_folder(tmp_path).class_names == ("black cat", "dog")
+
+
+def test_labels_of_decimals_without_a_fraction_are_whole_numbers(write):
+    content = table().replace(",ham", ",1.00").replace(",spam", ",2.0")
+    assert tl.from_csv(write(content + "see,1\n")).class_names == ("1", "2")
+
+
 # --- pandas' reader reads what Python's csv module reads -----------------------------
 
 
@@ -698,6 +745,28 @@ def test_large_folder_is_limited_at_random_and_says_so(tiny_images):
     assert kept[0] == kept[1] != kept[2]
     assert len(kept[0]) == 12 + 10
     assert "disc: 12 of 20" in str(first) and "square:" not in str(first)
+
+
+def test_broken_pictures_and_copies_take_no_place_in_a_sample(tiny_images):
+    for i in range(60):
+        (tiny_images / "disc" / f"broken_{i}.png").write_bytes(b"no picture")
+        shutil.copy(
+            tiny_images / "disc" / "disc_000.png", tiny_images / "disc" / f"copy{i}.png"
+        )
+    task = tl.from_folder(tiny_images, limit=12)
+    names = [p.parent.name for s in splits_of(task).values() for p in s.paths]
+    assert (names.count("disc"), names.count("square")) == (12, 10)
+    assert "disc: 12 of 140" in str(task)
+
+
+def test_a_class_of_which_little_can_be_read_is_no_sample(tiny_images):
+    for i in range(30):
+        (tiny_images / "square" / f"broken_{i}.png").write_bytes(b"no picture")
+    task = tl.from_folder(tiny_images, limit=20)
+    assert len(splits_of(task)) and "took random samples" not in str(task)
+    assert "skipped 30 unreadable" in str(task)
+    kept = [p for s in splits_of(task).values() for p in s.paths]
+    assert len(kept) == 30
 
 
 # --- from_folder: names and places --------------------------------------------------

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 from types import SimpleNamespace
@@ -54,9 +56,64 @@ def test_16_bit_png_keeps_its_range_of_grey(tmp_path):
     assert (got == got[..., :1]).all()
 
 
-def test_a_float_picture_of_gaps_alone_is_black(tmp_path):
-    Image.fromarray(np.full((8, 8), np.nan, np.float32)).save(tmp_path / "gap.tiff")
-    assert np.asarray(tasks.read_image(tmp_path / "gap.tiff")).max() == 0
+@pytest.mark.parametrize("gap", [np.nan, -9999, np.finfo(np.float32).min])
+def test_a_float_picture_of_gaps_alone_is_refused(tmp_path, gap):
+    Image.fromarray(np.full((8, 8), gap, np.float32)).save(tmp_path / "gap.tiff")
+    with pytest.raises(tl.CourseError, match="no pixel has a value"):
+        tasks.read_image(tmp_path / "gap.tiff")
+
+
+def heights(gap: float, dtype: type) -> np.ndarray:
+    """A ramp from 10 to 20 in which one pixel was not measured."""
+    grey = np.linspace(10, 20, 64).reshape(8, 8).astype(dtype)
+    grey[3, 3] = gap
+    return grey
+
+
+@pytest.mark.parametrize(
+    ("gap", "dtype", "tag"),
+    [
+        (-9999, np.float32, None),
+        (-9999, np.int32, None),
+        (-32768, np.int32, None),
+        (np.finfo(np.float32).min, np.float32, None),
+        (-99.9, np.float32, "-99.9"),
+        (65535, np.uint16, "65535 "),
+        (1e20, np.float32, "1e+20"),
+    ],
+)
+def test_what_was_not_measured_does_not_squash_the_range(tmp_path, gap, dtype, tag):
+    grey, file = heights(gap, dtype), tmp_path / "heights.tiff"
+    Image.fromarray(grey).save(file, tiffinfo={42113: tag} if tag else {})
+    pixels = np.asarray(tasks.read_image(file))[..., 0].astype(float)
+    wanted = (grey.astype(float) - 10) / 10 * 255
+    wanted[3, 3] = 0
+    assert np.abs(pixels - wanted).max() <= 1
+
+
+def test_a_tag_without_a_number_is_said(tmp_path):
+    file = tmp_path / "heights.tiff"
+    Image.fromarray(heights(15, np.float32)).save(file, tiffinfo={42113: "none"})
+    with pytest.raises(tl.CourseError, match="heights.tiff cannot be read"):
+        tasks.read_image(file)
+
+
+def test_a_format_that_is_registered_late_is_read(tmp_path):
+    """As pillow-heif does it: its name is known here, its reader comes later."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for i in range(6):
+            colour = (40 * i, 0, 99 * (name == "a"))
+            image = Image.new("RGB", (8, 8), colour)
+            image.save(tmp_path / name / f"{i}.webp", lossless=True)
+    code = (
+        "from PIL import Image; Image.init(); reader = Image.OPEN.pop('WEBP'); "
+        "Image.EXTENSION.pop('.webp'); import tlhelpers as tl; tl.from_folder, tl.fit; "
+        "Image.OPEN['WEBP'] = reader; Image.register_extension('WEBP', '.webp'); "
+        f"print(len(tl.from_folder({str(tmp_path)!r}).train))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "6", done.stderr
 
 
 @pytest.mark.parametrize("gap", [np.nan, np.inf, -np.inf])

@@ -19,14 +19,13 @@ from tqdm import tqdm
 from . import machine, tasks
 from .errors import CourseError
 
-PICTURES = {s for s, f in Image.registered_extensions().items() if f in tasks.FORMATS}
 #: What systems and programs leave beside one's own files; folders called "_…" are set
 #: aside by hand, but a camera may call a picture so.
 ADDED = re.compile(r"^_|(^|/)([.@#$]|__MACOSX/|(?i:thumbs\.db|desktop\.ini)$)")
 #: What programs write where there is no label.
 NO_LABEL = r"-1|\?|(?i:nan|none|null|#?n/?a|<na>)"
-#: Soft hyphens, marks of the byte order and the like: nobody sees them.
-INVISIBLE = "[\u00ad\u200b\u2060\ufeff]"
+#: Soft hyphens, marks of the byte order or the direction and the like: unseen.
+INVISIBLE = "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]"
 MIN_PER_CLASS, MAX_CLASSES = 5, 50
 MAX_LENGTH = 500_000  # of a text; spaCy refuses a million characters
 SPLITS = {"picture": tasks.ImageSplit, "text": tasks.TextSplit}
@@ -68,8 +67,8 @@ def from_folder(
     valid, test : float
         Share of each class to tune on and to judge with, 0 … 1.
     limit : int
-        At most so many files of each folder, chosen at random, so that a large
-        collection does not take hours on a laptop.
+        At most so many different pictures of each folder, chosen at random, so that a
+        large collection does not take hours on a laptop.
 
     Returns
     -------
@@ -83,11 +82,9 @@ def from_folder(
         are classes or splits, if it has fewer than two classes, or a class has no
         picture of a format that is read here, or fewer than five readable ones.
     """
-    root, notes, broken = Path(folder).expanduser(), [], []
-    table = _list_pictures(root, limit, seed, notes)
-    paths = tqdm(table["item"], "checking pictures", leave=False)
-    table["key"] = [_digest(path, broken) for path in paths]
-    _note(notes, len(broken), f"skipped {{}} unreadable: {_some(broken)}")
+    root, notes = Path(folder).expanduser(), []
+    table = _list_pictures(root, notes)
+    table["key"] = _read_keys(table, limit, seed, notes)
     return _make(tasks.ImageTask, root, table, notes, seed=seed, valid=valid, test=test)
 
 
@@ -103,7 +100,7 @@ def _some(names: Iterable) -> str:
     return "; ".join(shown[:5] + ["…"] * (len(shown) > 5))
 
 
-def _list_pictures(root: Path, limit: int, seed: int, notes: list) -> pd.DataFrame:
+def _list_pictures(root: Path, notes: list[str]) -> pd.DataFrame:
     """List the pictures in the folders of the classes: path, class, part or ""."""
     if not root.is_dir():
         what = ": it is a file, not a folder" if root.exists() else ""
@@ -116,7 +113,8 @@ def _list_pictures(root: Path, limit: int, seed: int, notes: list) -> pd.DataFra
     _note(notes, hidden, "left out {} files, hidden or set aside (_)")
     links = [f for f in {*seen} - {*files} if f.parts[1:] and (root / f).is_symlink()]
     _note(notes, len(links), f"passed over {{}} links: {_some(links)}")
-    pictures = [f for f in files if f.suffix.lower() in PICTURES]
+    known = {s for s, f in Image.registered_extensions().items() if f in tasks.FORMATS}
+    pictures = [f for f in files if f.suffix.lower() in known]
     _note(notes, len(files) - len(pictures), "passed over {} files (not pictures)")
     deep = _depth(pictures)
     own = [f for f in pictures if len(f.parts) > deep]
@@ -125,11 +123,7 @@ def _list_pictures(root: Path, limit: int, seed: int, notes: list) -> pd.DataFra
     bare = {f.name for f in {*seen} - {*files} if len(f.parts) == deep}
     if bare := bare - {name for _, name, _ in rows}:
         raise CourseError(f"No file in {_some(bare)} is a picture.", CONVERT)
-    table = pd.DataFrame(rows, columns=["item", "class", "part"], dtype=object)
-    by = table.sample(frac=1, random_state=seed).groupby(["part", "class"])
-    large = [f"{c}: {limit} of {n}" for (_, c), n in by.size().items() if n > limit]
-    _note(notes, len(large), f"took random samples of {{}} folders: {', '.join(large)}")
-    return by.head(limit).sort_index()
+    return pd.DataFrame(rows, columns=["item", "class", "part"], dtype=object)
 
 
 def _depth(pictures: list[Path]) -> int:
@@ -143,6 +137,23 @@ def _depth(pictures: list[Path]) -> int:
         got = f"{_some(tops)}, which hold {_some(names)}"
         raise CourseError(f"Are these folders classes or parts? {got}.", LAYOUT)
     return 1 + (parts == tops)
+
+
+def _read_keys(table: pd.DataFrame, limit: int, seed: int, notes: list) -> pd.Series:
+    """Return the sha256 of so many different pictures of each folder, else ""."""
+    keys, broken, large = pd.Series("", table.index), [], []
+    by = table.sample(frac=1, random_state=seed).groupby(["part", "class"])["item"]
+    for (_, name), paths in by:
+        different = {""}
+        for i, path in tqdm(paths.items(), "checking pictures", leave=False):
+            if len(different) <= limit:  # neither broken ones nor copies count
+                keys[i] = _digest(path, broken)
+                different.add(keys[i])
+        if len(different) > limit < len(paths):
+            large.append(f"{name}: {limit} of {len(paths)}")
+    _note(notes, len(large), f"took random samples of {{}} folders: {', '.join(large)}")
+    _note(notes, len(broken), f"skipped {{}} unreadable: {_some(broken)}")
+    return keys
 
 
 def _digest(path: Path, broken: list[str]) -> str:
@@ -169,11 +180,12 @@ def from_csv(
 
     Comma, semicolon, tab or bar may separate the columns; the file may be UTF-8 but for
     a few bytes, UTF-16 or Windows-1252, and packed (.gz, .xz). A row without label
-    counts as unlabelled, as does a label -1, nan, None, null or NA, where two other
-    classes are left. Rows without text are left out, longer texts are cut to 500,000
-    characters, and of exact copies one is kept: a copy in the test split would make the
-    score too good. A column ``split`` with train, valid (or val, validation, dev, eval)
-    and test is obeyed; where it names no valid part, some of train becomes one.
+    counts as unlabelled, as does a label -1, ?, nan, none, null, na, n/a, #na, #n/a or
+    <na>, capitals or not, where two other classes are left. Rows without text are left
+    out, longer texts are cut to 500,000 characters, and of exact copies one is kept: a
+    copy in the test split would make the score too good. A column ``split`` with train, valid (or val, validation, dev, eval)
+    and test is obeyed, and where there is none, another column of such words alone;
+    where it names no valid part, some of train becomes one.
 
     Parameters
     ----------
@@ -259,16 +271,26 @@ def _read_table(name: str, content: str, needed: list, notes: list) -> pd.DataFr
     text, label = needed
     columns = table.iloc[1:].set_axis(header, axis=1)
     # A spreadsheet may have made 1.0 of 1.
-    labels = columns[label].str.strip().replace(r"^(-?\d+)\.0$", r"\1", regex=True)
+    labels = columns[label].str.strip().replace(r"^(-?\d+)\.0+$", r"\1", regex=True)
     # A mark may have been closed by chance, by one that stands rows later.
     known = "|".join(map(re.escape, labels[labels != ""].unique()[:MAX_CLASSES]))
     end = re.escape(separator)
     row = end.join(f"(?:{known})" if c == label else f"[^{end}\n]*" for c in header)
     odd = [t[:40] for t in columns[text] if re.search(f"^{row}\n|\n{row}$", t, re.M)]
     _note(notes, len(odd), f"{{}} texts seem to hold rows: {_some(map(repr, odd))}")
-    part = columns.get("split", pd.Series("", labels.index))
+    others = columns.drop(columns=needed)
+    found = [v for c, v in others.items() if c == "split" or _is_split(v[labels != ""])]
+    none = pd.Series("", labels.index, name="split")
+    part = min(found, key=lambda v: v.name != "split", default=none)
+    _note(notes, part.name != "split", f"took the parts from the column {part.name!r}")
     rows = pd.DataFrame({"item": columns[text], "class": labels, "part": part})
     return rows.assign(key=rows["item"].where(rows["item"].str.strip() != "", ""))
+
+
+def _is_split(column: pd.Series) -> bool:
+    """Tell whether a column, whatever its name, says what is train and what is test."""
+    words = {tasks.PART_NAMES.get(w.strip().lower(), w.strip()) for w in column}
+    return {"train", "test"} <= words <= {"", *tasks.PARTS}
 
 
 def _rows(content: str, separator: str) -> list[str]:
@@ -286,7 +308,8 @@ def _make(
     kind = make.KIND.removesuffix("s")
     # é may be one letter or two; a folder's name may be bytes that are no letters.
     plain = table["class"].map(os.fsencode).str.decode("utf-8", "replace")
-    table["class"] = plain.str.normalize("NFC").str.replace(INVISIBLE, "", regex=True)
+    plain = plain.str.normalize("NFC").str.replace(INVISIBLE, "", regex=True)
+    table["class"] = plain.str.split().str.join(" ")
     clear = _drop_copies(table[table["key"] != ""], kind, notes)
     # A class of which nothing could be read must not vanish.
     names = tuple(sorted(set(table["class"]) - {""}))

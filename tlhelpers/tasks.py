@@ -23,21 +23,39 @@ PART_NAMES = {"train": "train", "training": "train", "test": "test", "testing": 
 PART_NAMES |= dict.fromkeys("valid val validation dev eval".split(), "valid")
 
 Image.init()
-#: What is opened (HEIF where pillow-heif was registered before). A file that another
-#: decoder claims, for example a program in PostScript, is no picture.
+#: What is opened (HEIF where pillow-heif is registered). A file that another decoder
+#: claims, for example a program in PostScript, is no picture.
 FORMATS = "JPEG PNG WEBP AVIF HEIF TIFF GIF BMP PPM JPEG2000".split()
-FORMATS = [name for name in FORMATS if name in Image.OPEN]  # Pillow stops at others
+#: What programs write where nothing was measured, beside what the file itself names.
+GAPS = (-9999.0, -32768.0, float(np.finfo(np.float32).min))
 
 MAX_PIXELS = 60_000_000
 SMALLER = "Make it smaller; 60 million pixels are the limit."
 MORE = "Add examples that differ from the others, or let the course split them."
 
 
+def open_picture(path: str | Path | BinaryIO) -> Image.Image:
+    """Open a picture of one of the formats that are read here; a context.
+
+    Parameters
+    ----------
+    path : path or open binary file
+
+    Returns
+    -------
+    Image
+        As Pillow opens it: size and mode are known, no pixel has been read.
+    """
+    # Pillow stops at a format that it does not know, and learns some late.
+    return Image.open(path, formats=[f for f in FORMATS if f in Image.OPEN])
+
+
 def read_image(path: str | Path | BinaryIO) -> Image.Image:
     """Read any picture as 8-bit RGB, upright, on white where transparent.
 
-    CMYK is converted, 16 bits are scaled to 8, of an animation the first frame is
-    taken, and the EXIF orientation is applied.
+    CMYK is converted, of an animation the first frame is taken, and the EXIF
+    orientation is applied. Of more than 8 bits the range is stretched to 8; what was
+    not measured (NaN, -9999, or as the tag of GDAL says) is left out of it, and black.
 
     Parameters
     ----------
@@ -53,16 +71,18 @@ def read_image(path: str | Path | BinaryIO) -> Image.Image:
     Raises
     ------
     CourseError
-        If the file is no picture, is damaged, or has more than 60 million pixels.
+        If the file is no picture, is damaged, has more than 60 million pixels, or none
+        with a value.
     """
     name = path if isinstance(path, (str, Path)) else "The picture"
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with open_picture(path) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise CourseError(f"{name} has {width} × {height} pixels.", SMALLER)
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
+            gap = image.getexif().get(0xA481, "nan")  # GDAL_NODATA, a text
+            return _to_rgb(ImageOps.exif_transpose(image), gap)
     except CourseError:
         raise
     except FileNotFoundError:
@@ -76,9 +96,13 @@ def read_image(path: str | Path | BinaryIO) -> Image.Image:
         raise CourseError(said, "Remove it, or save it again as JPEG or PNG.") from None
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image, gap: str) -> Image.Image:
     if image.mode.startswith(("I", "F")):
-        pixels = np.ma.masked_invalid(np.array(image, dtype=np.float64))  # gaps are NaN
+        pixels = np.array(image, dtype=np.float64)
+        gaps = np.isin(pixels, [*GAPS, float(gap), np.float32(gap)])
+        pixels = np.ma.masked_invalid(np.where(gaps, np.nan, pixels))
+        if not pixels.count():
+            raise ValueError("no pixel has a value")
         # A 16-bit scan often uses part of the range only: stretch what is there.
         scaled = (pixels - pixels.min()) / max(np.ma.ptp(pixels), 1e-9) * 255
         image = Image.fromarray(scaled.filled(0).astype(np.uint8))
