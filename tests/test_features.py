@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -328,6 +329,19 @@ def test_a_bare_network_says_what_size_it_takes(kind, tokens):
     assert hooks_in(model) == 0
 
 
+@pytest.mark.parametrize("layer", ["layers.0.blocks.0.attn", "layers.0.blocks.0.mlp"])
+@pytest.mark.parametrize("n", [1, 3])
+def test_inside_the_windows_of_a_swin(tokens, layer, n):
+    """Each window is a row of its own there; a block puts them together again."""
+    x, windows = torch.rand(n, 3, 224, 224), layer.endswith("attn")
+    for ask in (tl.extract_features, tl.grad_cam):
+        if windows:
+            with pytest.raises(tl.CourseError, match=layer):
+                ask(tokens["swin"], x, layer=layer)
+        else:
+            assert len(ask(tokens["swin"], x, layer=layer)) == n
+
+
 # --- the extractor ---------------------------------------------------------------
 
 
@@ -383,6 +397,28 @@ def test_other_input_scaling_is_computed_anew(extractor, pictures):
     first = extractor.transform(pictures)
     extractor.source.mean = (0.1, 0.2, 0.3)
     assert not np.array_equal(extractor.transform(pictures), first)
+
+
+def test_what_older_weights_said_is_not_kept(extractor, small_cnn, pictures):
+    for _ in range(4):
+        extractor.transform(pictures)
+        with torch.no_grad():
+            small_cnn.conv.weight[0, 0, 0, 0] += 1
+    kept = gc.get_referents(extractor.__dict__)
+    arrays = {}
+    while kept:
+        thing = kept.pop()
+        if isinstance(thing, np.ndarray):
+            arrays[id(thing)] = thing
+        elif isinstance(thing, (dict, list, tuple)):
+            kept += thing.values() if isinstance(thing, dict) else thing
+    assert len(arrays) == len(pictures)
+
+
+def test_layers_that_take_turns_are_computed_once_each(extractor, pictures):
+    for layer in ("conv", "flat", "conv", "flat"):
+        extractor.set_params(layer=layer).transform(pictures)
+    assert extractor.computed == 2 * len(pictures)
 
 
 def test_half_precision_networks_have_fingerprints(small_cnn):

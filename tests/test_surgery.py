@@ -292,6 +292,18 @@ class Depends(nn.Module):
         return self.head(x * 2 if float(x.max()) > 0 else x)
 
 
+class Residual(nn.Module):
+    """What a linear layer says is added to, or stands beside, what it was told."""
+
+    def __init__(self, end):
+        super().__init__()
+        self.end, self.body, self.last = end, nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x):
+        x = self.body(x)
+        return self.end(x, self.last(x))
+
+
 def without(model, name):
     model.set_submodule(name, nn.Identity())
     return model
@@ -319,6 +331,14 @@ def without(model, name):
         (Depends, ["head"]),
         (lambda: nn.Sequential(HeadFirst(), nn.Softmax(dim=1)), ["0.head"]),
         (lambda: nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)), []),
+        (lambda: Residual(torch.add), []),
+        (lambda: Residual(lambda x, y: x * y.sigmoid()), []),
+        (lambda: Residual(lambda x, y: torch.cat([x, y], dim=1)), []),
+        (lambda: nn.Sequential(nn.Linear(3, 4), Residual(torch.add)), []),
+        (lambda: nn.Sequential(Residual(torch.add), nn.Linear(4, 2)), ["1"]),
+        (lambda: Residual(lambda x, y: {"hidden": x, "logits": y}), ["last"]),
+        (lambda: Residual(lambda x, y: (y.relu() / 2, x)), ["last"]),
+        (lambda: Residual(lambda x, y: (x, y)), ["body"]),
     ],
 )
 def test_the_head_is_what_makes_the_output(make, names):

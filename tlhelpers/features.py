@@ -53,7 +53,10 @@ def extract_features(
     Raises
     ------
     CourseError
-        If a layer does not exist, or takes no part in the computation.
+        If a layer does not exist, takes no part in the computation, or does not give
+        one result for each picture, as inside the windows of a Swin; if the pictures
+        are scaled already where the source model would do it, if their channels stand
+        elsewhere, or if the network refuses their size.
     """
     model = getattr(source, "model", source)
     names = [layer] if isinstance(layer, str) else layer or head_names(model)
@@ -65,8 +68,10 @@ def extract_features(
         averages[name] = _average(out.float(), seen["batch"])
 
     def collect(out: Tensor) -> Tensor:
-        for name in set(layers) - set(averages):
-            raise CourseError(f"The layer {name!r} takes no part.", "Name another one.")
+        for name in layers:
+            if (n := len(averages.get(name, ()))) != len(out):  # windows are many
+                said = f"The layer {name!r} takes no part as a whole: it gives {n} rows"
+                raise CourseError(f"{said} for {len(out)} examples.", "Name another.")
         found = [averages.pop(name) for name in layers]
         return torch.cat(found or [_average(out.float(), seen["batch"])], dim=1)
 
@@ -111,7 +116,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
 
     Follows scikit-learn: ``fit`` learns nothing, ``transform`` gives the features, and
     a clone is the extractor itself, so that a grid search copies no network and asks
-    for no picture twice.
+    for no picture twice. Once the weights have changed, what they said is forgotten.
 
     Parameters
     ----------
@@ -163,23 +168,25 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
             or they are scaled already where the source model would do it.
         """
         x = stack_pictures(x)
-        network = self.fingerprint()  # what is remembered may be of another one
-        keys = [network + joblib.hash(p, "sha1") for p in x]
-        new = {k: i for i, k in enumerate(keys) if k not in self._rows}
+        network = self.fingerprint()
+        rows = self._rows.get(network, {})
+        self._rows = {network: rows}  # what older weights said is forgotten
+        keys = [f"{self.layer} {joblib.hash(p, 'sha1')}" for p in x]
+        new = {k: i for i, k in enumerate(keys) if k not in rows}
         if new:
             wanted = torch.from_numpy(x[list(new.values())])
             how = {"layer": self.layer, "batch_size": self.batch_size}
             features = extract_features(self.source, wanted, **how)
-            self._rows.update(zip(new, features))
+            rows.update(zip(new, features))
             self.computed += len(new)
-        return np.stack([self._rows[k] for k in keys])
+        return np.stack([rows[k] for k in keys])
 
     def fingerprint(self) -> str:
-        """Return a digest of what features depend on: scaling, layers, weights."""
+        """Return a digest of the network that features depend on: scaling, weights."""
         scaling = [repr(getattr(self.source, k, None)) for k in ("mean", "std")]
         state = getattr(self.source, "model", self.source).state_dict()
         weights = [v.float().cpu().numpy() for v in state.values()]
-        return joblib.hash((scaling, self.layer, list(state), weights))
+        return joblib.hash((scaling, list(state), weights))
 
     def __sklearn_clone__(self) -> "FeatureExtractor":
         return self
@@ -261,7 +268,7 @@ def grad_cam(
         evidence = logits.amax(dim=1) if target is None else logits[:, target]
         slopes = torch.autograd.grad(evidence.sum(), kept[1:])
     maps, slopes = (_as_map(v, x) for v in (kept[0], *slopes))
-    if maps.ndim != 4 or not slopes.any():
+    if maps.ndim != 4 or len(maps) != len(x) or not slopes.any():
         problem = f"What {layer!r} gives, {tuple(maps.shape)}, is no map of evidence."
         raise CourseError(problem, "Name an earlier layer, one that gives a map.")
     heat = (slopes.mean(dim=(2, 3), keepdim=True) * maps).sum(dim=1).relu()  # (n, h, w)

@@ -258,8 +258,8 @@ def head_names(model: nn.Module) -> list[str]:
     """Return the names of the heads: the linear layers that make the output.
 
     timm's networks say which; those of transformers have them outside their body. Else
-    it is the layer with weights that computes last, if it is linear; where forward
-    cannot be traced without data, the last one listed.
+    it is the layer with weights that the output comes from, if it is linear and nothing
+    is added behind it; where forward cannot be traced without data, the last one listed.
 
     Parameters
     ----------
@@ -288,11 +288,18 @@ def _heads(part: nn.Module) -> list[nn.Module]:
     tracer = Tracer()
     tracer.is_leaf_module = lambda *_: True
     try:
-        calls = [n.target for n in tracer.trace(part).nodes if n.op == "call_module"]
+        nodes = [*tracer.trace(part).nodes]
     except Exception:  # each forward has its own reasons
-        calls = [name for name, _ in part.named_children()]
-    layers = [m for m in map(part.get_submodule, calls) if count_parameters(m)]
-    return _heads(layers[-1]) if layers else []
+        layers = [m for m in part.children() if count_parameters(m)]
+        return _heads(layers[-1]) if layers else []
+    layers = {n: part.get_submodule(n.target) for n in nodes if n.op == "call_module"}
+    layers = {n: m for n, m in layers.items() if count_parameters(m)}
+    node = main_output(nodes[-1].args[0])
+    if isinstance(node.target, type):  # a tuple or a data class that is made here
+        node = main_output(node.kwargs or node.args)
+    while node not in layers and len(node.all_input_nodes) == 1:  # a sum has two
+        (node,) = node.all_input_nodes
+    return _heads(layers[node]) if node in layers else []
 
 
 def replace_head(model: nn.Module, n_classes: int, *, like: Any = None) -> nn.Module:
