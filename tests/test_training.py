@@ -465,6 +465,28 @@ def test_nothing_large_is_left_behind(monkeypatch):
     assert not made[0].state and not made[0].param_groups
 
 
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, TimeoutError])
+def test_a_training_that_is_stopped_leaves_nothing_large_behind(stop, monkeypatch):
+    made, real, batches = [], torch.optim.AdamW, []
+    model = linear(inputs=12)
+    monkeypatch.setattr(
+        torch.optim, "AdamW", lambda *a, **k: made.append(real(*a, **k)) or made[-1]
+    )
+
+    def third(batch):
+        batches.append(batch)
+        if len(batches) == 3:
+            assert made[0].state and model[1].weight.grad is not None
+            raise stop
+        return batch
+
+    data = (torch.rand(64, 12), torch.tensor([0, 1] * 32))
+    with pytest.raises(stop):
+        tl.fit(model, data, epochs=1, lr=0.1, transform=third)
+    assert all(p.grad is None for p in model.parameters())
+    assert not made[0].state and not made[0].param_groups
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_loops_run_on_the_gpu_and_answer_on_the_cpu(small_cnn, red_and_blue):

@@ -93,29 +93,32 @@ def fit(
     precision = _training_precision(model, device)
     scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
     losses: list[float] = []
-    for _ in tqdm(range(epochs), desc="training", leave=False):
-        train_unfrozen(model)
-        total, rows = 0.0, 0
-        for x, y in batches:
-            x, y = x.to(device), y.to(device)
-            y = y if y.is_floating_point() else y.long()  # class numbers of any width
-            with autocast(device, precision):
-                batch_loss = loss(ask(model, transform(x) if transform else x), y)
-            optimizer.zero_grad()
-            scaler.scale(batch_loss).backward()
-            scaler.step(optimizer)
-            scaler.update()
-            schedule.step()
-            total, rows = total + batch_loss.item() * len(y), rows + len(y)
-        losses.append(total / rows)
-        if not np.isfinite(losses[-1]):
-            raise CourseError("The loss is no longer a number.", "Try a lower lr.")
-    # Schedule and optimizer hold each other, so they would lie around for a while, and
-    # with gradients and averages three times as large as the model: empty them.
-    optimizer.zero_grad()
-    optimizer.state.clear()
-    optimizer.param_groups.clear()
-    release_memory()
+    try:
+        for _ in tqdm(range(epochs), desc="training", leave=False):
+            train_unfrozen(model)
+            total, rows = 0.0, 0
+            for x, y in batches:
+                x, y = x.to(device), y.to(device)
+                # Class numbers of any width.
+                y = y if y.is_floating_point() else y.long()
+                with autocast(device, precision):
+                    batch_loss = loss(ask(model, transform(x) if transform else x), y)
+                optimizer.zero_grad()
+                scaler.scale(batch_loss).backward()
+                scaler.step(optimizer)
+                scaler.update()
+                schedule.step()
+                total, rows = total + batch_loss.item() * len(y), rows + len(y)
+            losses.append(total / rows)
+            if not np.isfinite(losses[-1]):
+                raise CourseError("The loss is no longer a number.", "Try a lower lr.")
+    finally:  # also where it was stopped
+        # Schedule and optimizer hold each other, so they would lie around for a while,
+        # and with gradients and averages three times as large as the model: empty them.
+        optimizer.zero_grad()
+        optimizer.state.clear()
+        optimizer.param_groups.clear()
+        release_memory()
     return losses
 
 
