@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -90,11 +91,37 @@ def test_judging_a_hand_worked_case():
 
 def test_inputs_are_what_a_project_encodes(task, plan, inputs):
     made = project.new_project(task, plan())
-    x, y, features = inputs["test"]
+    x, y, features, _ = inputs["test"]
     assert torch.equal(x, made.encode([image for image, _ in task.test]))
     assert y.tolist() == task.test.labels.tolist()
     wanted = tl.extract_features(tl.load_source(plan().source), x)
     assert np.abs(features - wanted).max() < 0.01 * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"size": 2000}, "2000"),
+        ({"size": 64.5}, "64.5"),
+        ({"source": "test_vit"}, "test_vit"),
+    ],
+)
+def test_what_could_not_be_kept_is_refused_before_anything_is_computed(
+    change, said, task, plan, monkeypatch
+):
+    load = tl.load_source
+    monkeypatch.setattr(
+        "tlhelpers.sources.load_source", lambda name, **_: load(name, pretrained=False)
+    )
+    monkeypatch.setattr(building.features, "extract_features", lambda *_, **__: 1 / 0)
+    with pytest.raises(tl.CourseError, match=f"'shapes' cannot be kept.*{said}"):
+        project.read_inputs(task, replace(plan(), **change))
+
+
+def test_two_classes_of_one_name_are_refused_before_anything_is_computed(task, plan):
+    same = replace(task, class_names=("disc", "disc"))
+    with pytest.raises(tl.CourseError, match="non-unique"):
+        project.read_inputs(same, plan())
 
 
 def test_text_inputs_are_cut_at_the_size(capsys):
@@ -255,11 +282,26 @@ def test_a_gain_within_its_standard_error_is_none():
     assert not building._surely_better(lucky, even, valid)
 
 
-def test_weights_are_blended():
-    first = {"w": torch.tensor([0.0, 2.0]), "n": torch.tensor(3)}
-    last = {"w": torch.tensor([1.0, 4.0]), "n": torch.tensor(5)}
-    for share, wanted in ((0.0, [0, 2]), (0.5, [0.5, 3]), (1.0, [1, 4])):
-        assert building._blend(first, last, share)["w"].tolist() == wanted
+def test_halfway_lies_between_the_start_and_the_end(task, plan, inputs, monkeypatch):
+    def fit(network, *_, **__):
+        for p in network.parameters():
+            p.data += 1
+
+    def note(made, valid):
+        seen[made.card["method"]["kept"]] = tl.snapshot(made.network)
+        return made
+
+    seen, start = {}, project.repurpose(task, plan(), inputs)
+    first = tl.snapshot(start.network)
+    monkeypatch.setattr(building.training, "fit", fit)
+    monkeypatch.setattr(building, "_calibrate", note)
+    project.train_project(plan(), inputs, start)
+    for k, v in first.items():
+        middle = (v.double() + seen["tuned"][k].double()) / 2
+        atol = 1e-6 if v.is_floating_point() else 0.5
+        torch.testing.assert_close(
+            seen["halfway"][k].double(), middle, rtol=0, atol=atol
+        )
 
 
 @pytest.mark.parametrize(
@@ -292,6 +334,7 @@ def test_a_training_stops_when_the_budget_is_spent(
     method, task, plan, inputs, clock, capsys
 ):
     short, start = plan(method, steps=60), project.repurpose(task, plan(), inputs)
+    inputs = inputs | {"train": inputs["train"]._replace(seconds=0)}
     short.left = 10
     made = project.train_from_scratch(task, short, inputs)
     assert made.card["method"]["stopped"] == "early: the budget was spent"
@@ -315,11 +358,16 @@ def test_a_training_that_has_no_time_at_all_leaves_its_start(task, plan, inputs)
         project.train_from_scratch(task, late, inputs)
 
 
-def test_features_that_took_long_leave_less_time_for_the_trainings(task, plan, clock):
-    made = plan()
-    made.left = 100.0
-    project.read_inputs(task, made)
-    assert made.left == 98.0, "once for the features, once for the evaluation"
+def test_features_that_took_long_leave_less_time_for_the_trainings(
+    task, plan, clock, monkeypatch
+):
+    made, before = plan(), plan()
+    made.left = before.left = 2.5
+    inputs = project.read_inputs(task, made)
+    assert made == before, "the plan is its owner's"
+    assert inputs["train"].seconds == 2, "once for the features, once for judging"
+    monkeypatch.setattr(building.training, "augment", lambda x: pytest.fail("trained"))
+    project.train_from_scratch(task, made, inputs)  # half a second is left, and over
 
 
 def test_on_a_busy_machine_the_budget_is_kept_to(task, plan, inputs, monkeypatch):

@@ -126,8 +126,17 @@ def test_the_plan_keeps_the_budget_on_fast_and_slow_machines(
 def test_the_plan_knows_what_is_left_of_the_budget(tiny_images, pace):
     pace(0.01)
     task = project.read_data(tiny_images)
-    assert project.choose_plan(task, budget="2 min").left == pytest.approx(120)
-    assert project.choose_plan(task, budget=7).left == pytest.approx(7)
+    for budget, seconds in (("2 min", 120), (7, 7)):
+        assert project.choose_plan(task, budget=budget).left == pytest.approx(
+            seconds, abs=2
+        )
+
+
+def test_planning_is_paid_from_the_budget(pace, monkeypatch):
+    pace(0.01)
+    ticks = iter(range(0, 6000, 60))
+    monkeypatch.setattr(plans, "default_timer", lambda: float(next(ticks)))
+    assert project.choose_plan(project.read_data(), budget="10 min").left == 600 - 60
 
 
 def test_more_time_gives_more_steps_up_to_a_limit(pace):

@@ -10,7 +10,7 @@ from scipy.stats import binomtest, ttest_rel
 from sklearn import metrics, model_selection, pipeline
 
 from .. import features, surgery, tasks, training, uncertainty
-from .keep import AT_A_TIME, Project, scale_head
+from .keep import AT_A_TIME, TOKENIZER, WEIGHTS, Project, scale_head
 from .plan import RECIPES, Plan, logistic, new_project, splits
 
 FREEDOM = {"logisticregression__C": [0.003, 0.01, 0.03, 0.1, 0.3, 1.0]}
@@ -18,8 +18,9 @@ LOSS = "held-out negative log-likelihood"
 
 
 #: One split: x as the network takes it, see :meth:`Project.encode`; y, shape (n,),
-#: int64; features, shape (n, n_features), float32: what the frozen body says about x.
-Inputs = namedtuple("Inputs", "x y features")
+#: int64; features, shape (n, n_features), float32: what the frozen body says about x;
+#: seconds, of train: what the budget spends on all features, and on judging.
+Inputs = namedtuple("Inputs", "x y features seconds", defaults=(0.0,))
 
 
 def read_inputs(task: tasks.Task, plan: Plan) -> dict[str, Inputs]:
@@ -36,12 +37,13 @@ def read_inputs(task: tasks.Task, plan: Plan) -> dict[str, Inputs]:
     """
     since = default_timer()
     project, inputs, texts = new_project(task, plan), {}, plan.kind == "texts"
+    project.describe({WEIGHTS: "", TOKENIZER: ""})  # or refuse it before it is trained
     for part, split in zip(tasks.PARTS, splits(task)):
         x = project.encode(split.texts) if texts else split.tensors(plan.size)[0]
         found = features.extract_features(project.network, x, batch_size=AT_A_TIME)
         inputs[part] = Inputs(x, torch.as_tensor(split.labels), found)
     # To judge will take about as long as this did; the rest is for the trainings.
-    plan.left -= 2 * (default_timer() - since)
+    inputs["train"] = inputs["train"]._replace(seconds=2 * (default_timer() - since))
     return inputs
 
 
@@ -158,7 +160,9 @@ def train_project(
         _train(tuned, inputs, plan, seed, "tuned")
         last = surgery.snapshot(tuned.network.cpu())
         for kept, share in (("halfway", 0.5), ("tuned", 1.0)):
-            tuned.network.load_state_dict(_blend(first, last, share))
+            # Counters are whole numbers, and made so again when they are loaded.
+            way = {k: v.float().lerp(last[k].float(), share) for k, v in first.items()}
+            tuned.network.load_state_dict(way)
             tuned.card["method"]["kept"] = kept
             _calibrate(tuned, inputs["valid"])
             if tuned.card["figures"][LOSS] < best.card["figures"][LOSS]:
@@ -184,12 +188,6 @@ def _surely_better(project: Project, other: Project, valid: Inputs) -> bool:
     x, y = valid.x, valid.y.numpy()
     said = [made.probabilities(x)[range(len(y)), y] for made in (project, other)]
     return bool(ttest_rel(*np.log(np.clip(said, 1e-12, 1))).statistic > 1)
-
-
-def _blend(first: dict, last: dict, share: float) -> dict[str, torch.Tensor]:
-    """Go a share of the way from the first weights to the last."""
-    # Counters are whole numbers, and made so again when they are loaded.
-    return {k: torch.lerp(v.float(), last[k].float(), share) for k, v in first.items()}
 
 
 def train_from_scratch(
@@ -221,13 +219,13 @@ def _train(made: Project, inputs: dict, plan: Plan, seed: int, recipe: str) -> N
 
     When the budget is spent, the training stops there and says so.
     """
-    (x, y, _), rates = inputs["train"], RECIPES[plan.kind][recipe]
+    (x, y, _, spent), rates = inputs["train"], RECIPES[plan.kind][recipe]
     most = plan.steps * rates["batch_size"]
     rows = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:most]
     torch.manual_seed(seed)  # of augmentation and dropout
     options = {**rates, "epochs": max(1, most // len(x)), "seed": seed}
     # Fine-tuning and the control share what is left.
-    end = default_timer() + plan.left / (2 if plan.method == "tuned" else 1)
+    end = default_timer() + (plan.left - spent) / (2 if plan.method == "tuned" else 1)
 
     def prepare(batch: torch.Tensor) -> torch.Tensor:
         if default_timer() > end:

@@ -158,7 +158,6 @@ class Project:
             then it can be saved again, elsewhere.
         """
         folder = Path(folder).expanduser()
-        kept = vars(self) | {"network": None, "tokenizer": None}
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with TemporaryDirectory(prefix=".new", dir=folder) as name:
@@ -167,8 +166,7 @@ class Project:
                 if self.tokenizer is not None:
                     self.tokenizer.save_pretrained(new / "tokenizer")
                 files = {f.relative_to(new).as_posix(): f for f in new.rglob("*.*")}
-                kept |= {"sha256": {name: file_sha256(f) for name, f in files.items()}}
-                _check(lambda: json.dumps(kept), f"{self.name!r} cannot be kept", "")
+                kept = self.describe({k: file_sha256(f) for k, f in files.items()})
                 (new / CARD).write_text(json.dumps(kept, indent=1), "utf-8")
                 (new / PAGE).write_text(self.model_card(), encoding="utf-8")
                 for name in (*sorted(files)[::-1], PAGE, CARD):  # the tokenizer first
@@ -177,6 +175,22 @@ class Project:
         except Exception as error:  # no room, no right, and each library's own kinds
             raise CourseError(f"{folder} cannot be written: {error}", CHANGE) from None
         return folder
+
+    def describe(self, sha256: dict[str, str]) -> dict[str, Any]:
+        """Return what ``project.json`` says; refuse what could not be loaded again.
+
+        Parameters
+        ----------
+        sha256 : dict, file -> sum
+            Of every other file that is read again.
+
+        Raises
+        ------
+        CourseError
+            If the project says what no project may say.
+        """
+        kept = vars(self) | {"network": None, "tokenizer": None, "sha256": sha256}
+        return _check(lambda: json.dumps(kept), f"{self.name!r} cannot be kept", "")
 
     def calibrated(self) -> nn.Module:
         """Return a copy of the network whose logits need no temperature any more.

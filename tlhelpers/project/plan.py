@@ -5,19 +5,18 @@ import re
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from timeit import repeat
+from timeit import default_timer, repeat
 
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
 from sklearn import linear_model, model_selection, pipeline
 from torch.nn.functional import interpolate
 
 from .. import bert, datasets, features, heads, own_data, sources, surgery, training
 from ..duplicates import near_duplicates
 from ..errors import CourseError
-from ..tasks import FORMATS, PARTS, ImageSplit, Task, TextSplit
+from ..tasks import PARTS, ImageSplit, Task, TextSplit, open_picture
 from .keep import AT_A_TIME, SHAPE, WORDS, PictureClassifier, Project, answer
 
 KINDS = {"pictures": "images", "texts": "texts"}
@@ -51,8 +50,8 @@ class Plan:
     why : tuple of str
         One reason for each choice.
     left : float
-        Seconds of the budget that remain for the trainings; these stop when it is
-        spent.
+        Seconds of the budget that remain after planning; the trainings stop when they
+        are spent.
     """
 
     kind: str
@@ -191,7 +190,7 @@ def _extents(split: ImageSplit | TextSplit) -> list[int]:
     """Count the words of each text, or the pixels along each picture's shorter side."""
     if isinstance(split, TextSplit):
         return [len(text.split()) for text in split.texts]
-    return [min(Image.open(path, formats=FORMATS).size) for path in split.paths]
+    return [min(open_picture(path).size) for path in split.paths]
 
 
 def decision_table() -> pd.DataFrame:
@@ -233,7 +232,8 @@ def choose_plan(task: Task, *, method: str = "auto", budget: str = "5 min") -> P
     method : {"auto", "frozen", "tuned"}
         "auto" asks the decision table.
     budget : str, or a number of seconds
-        For everything: features, fine-tuning, the control from scratch, evaluation.
+        For everything: planning, features, fine-tuning, the control from scratch,
+        evaluation.
 
     Returns
     -------
@@ -246,7 +246,7 @@ def choose_plan(task: Task, *, method: str = "auto", budget: str = "5 min") -> P
     """
     if method not in ("auto", "frozen", "tuned"):
         raise CourseError(f"There is no method {method!r}.", "Use auto, frozen, tuned.")
-    kind, limit = KINDS[task.KIND], PLANNED * parse_budget(budget)
+    now, kind, limit = default_timer(), KINDS[task.KIND], PLANNED * parse_budget(budget)
     table = decision_table().set_index("if there are")
     (source, known), rules = table.loc[task.KIND], table.drop([*KINDS]).itertuples()
     drafts = [_draft(task, source, size, limit) for size in _sizes(task, source)]
@@ -264,7 +264,7 @@ def choose_plan(task: Task, *, method: str = "auto", budget: str = "5 min") -> P
     tried = " or ".join(str(draft.size) for draft in drafts)
     size = f"size {plan.size} (of {tried}), {plan.steps} steps: {fits} {budget}"
     plan.why = (f"{source}: {known}", f"{take}: {condition}: {because}", size)
-    plan.method, plan.left = take.split()[1], limit / PLANNED
+    plan.method, plan.left = take.split()[1], limit / PLANNED + now - default_timer()
     return plan
 
 
