@@ -10,7 +10,7 @@ from scipy.io import loadmat
 
 from . import machine
 from .errors import CourseError
-from .tasks import ImageSplit, ImageTask, TextSplit, TextTask, stratified_split
+from .tasks import ImageTask, TextTask, stratified_split
 
 DOMAINS = ("film", "product", "place")
 Domain = str | Sequence[str]
@@ -240,9 +240,8 @@ def _read_bundled(name: str | Path) -> tuple[dict[str, Any], pd.DataFrame]:
 
 def _make_task(make: Any, card: dict[str, Any], rows: pd.DataFrame) -> Any:
     """Make a task of a table with the columns item, label (a number) and split."""
-    split = ImageSplit if make is ImageTask else TextSplit
     groups = rows.groupby("split")
-    splits = {k: split(tuple(g["item"]), np.array(g["label"])) for k, g in groups}
+    splits = {k: make.SPLIT(tuple(g["item"]), np.array(g["label"])) for k, g in groups}
     return make(card["name"], tuple(card["classes"]), **splits, card=card)
 
 

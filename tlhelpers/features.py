@@ -69,9 +69,11 @@ def extract_features(
 
     def collect(out: Tensor) -> Tensor:
         for name in layers:
-            if (n := len(averages.get(name, ()))) != len(out):  # windows are many
-                said = f"The layer {name!r} takes no part as a whole: it gives {n} rows"
-                raise CourseError(f"{said} for {len(out)} examples.", "Name another.")
+            if len(averages.get(name, ())) != len(
+                out
+            ):  # windows are more than pictures
+                problem = f"The layer {name!r} takes no part, or not once for each."
+                raise CourseError(problem, "Name another one, for example around it.")
         found = [averages.pop(name) for name in layers]
         return torch.cat(found or [_average(out.float(), seen["batch"])], dim=1)
 
@@ -168,8 +170,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
             or they are scaled already where the source model would do it.
         """
         x = stack_pictures(x)
-        network = self.fingerprint()
-        rows = self._rows.get(network, {})
+        rows = self._rows.get(network := self.fingerprint(), {})
         self._rows = {network: rows}  # what older weights said is forgotten
         keys = [f"{self.layer} {joblib.hash(p, 'sha1')}" for p in x]
         new = {k: i for i, k in enumerate(keys) if k not in rows}

@@ -22,13 +22,14 @@ from .errors import CourseError
 #: What systems and programs leave beside one's own files; folders called "_…" are set
 #: aside by hand, but a camera may call a picture so.
 ADDED = re.compile(r"^_|(^|/)([.@#$]|__MACOSX/|(?i:thumbs\.db|desktop\.ini)$)")
+#: Columns that may say what is train and what is test; the first one that is there.
+SPLIT_NAMES = ("split", "set", "subset", "partition", "part", "fold", "usage")
 #: What programs write where there is no label.
 NO_LABEL = r"-1|\?|(?i:nan|none|null|#?n/?a|<na>)"
 #: Soft hyphens, marks of the byte order or the direction and the like: unseen.
 INVISIBLE = "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]"
 MIN_PER_CLASS, MAX_CLASSES = 5, 50
 MAX_LENGTH = 500_000  # of a text; spaCy refuses a million characters
-SPLITS = {"picture": tasks.ImageSplit, "text": tasks.TextSplit}
 
 TWO = "At least two are needed, each with its own label or sub-folder."
 MORE = f"Each class needs at least {MIN_PER_CLASS}, better 30."
@@ -146,25 +147,20 @@ def _read_keys(table: pd.DataFrame, limit: int, seed: int, notes: list) -> pd.Se
     for (_, name), paths in by:
         different = {""}
         for i, path in tqdm(paths.items(), "checking pictures", leave=False):
-            if len(different) <= limit:  # neither broken ones nor copies count
-                keys[i] = _digest(path, broken)
+            if len(different) > limit:  # neither broken ones nor copies count
+                break
+            try:
+                tasks.read_image(path)
+                keys[i] = machine.file_sha256(path)
                 different.add(keys[i])
+            except CourseError as error:
+                reason = error.problem.rpartition("(")[2].rstrip(".)")
+                broken.append(f"{path.parent.name}/{path.name} ({reason})")
         if len(different) > limit < len(paths):
             large.append(f"{name}: {limit} of {len(paths)}")
     _note(notes, len(large), f"took random samples of {{}} folders: {', '.join(large)}")
     _note(notes, len(broken), f"skipped {{}} unreadable: {_some(broken)}")
     return keys
-
-
-def _digest(path: Path, broken: list[str]) -> str:
-    """Return the sha256 of a picture; "" for a broken one, and say what is wrong."""
-    try:
-        tasks.read_image(path)
-    except CourseError as error:
-        reason = error.problem.rpartition("(")[2].rstrip(".)")
-        broken.append(f"{path.parent.name}/{path.name} ({reason})")
-        return ""
-    return machine.file_sha256(path)
 
 
 def from_csv(
@@ -183,9 +179,9 @@ def from_csv(
     counts as unlabelled, as does a label -1, ?, nan, none, null, na, n/a, #na, #n/a or
     <na>, capitals or not, where two other classes are left. Rows without text are left
     out, longer texts are cut to 500,000 characters, and of exact copies one is kept: a
-    copy in the test split would make the score too good. A column ``split`` with train, valid (or val, validation, dev, eval)
-    and test is obeyed, and where there is none, another column of such words alone;
-    where it names no valid part, some of train becomes one.
+    copy in the test split would make the score too good. A column ``split`` (or set,
+    subset, partition, part, fold, usage) with train, valid (or val, validation, dev,
+    eval) and test is obeyed; where it names no valid part, some of train becomes one.
 
     Parameters
     ----------
@@ -264,7 +260,8 @@ def _read_table(name: str, content: str, needed: list, notes: list) -> pd.DataFr
         odd += [row for row in rows if '"' in row] + rows
         raise CourseError(f"{name}: rows run into one another, {odd[0][:60]!r}.", QUOTE)
     header = table.iloc[0].str.strip().str.lower().str.normalize("NFC")
-    named = header[header.isin({*needed, "split"})]
+    split = next((c for c in SPLIT_NAMES if c in {*header} - {*needed}), "split")
+    named = header[header.isin({*needed, split})]
     if named.duplicated().any() or not {*needed} <= {*named}:
         got = f"{name} has the columns {', '.join(map(repr, header))}"
         raise CourseError(f"{got}; it needs one {' and one '.join(needed)}.", RENAME)
@@ -278,19 +275,9 @@ def _read_table(name: str, content: str, needed: list, notes: list) -> pd.DataFr
     row = end.join(f"(?:{known})" if c == label else f"[^{end}\n]*" for c in header)
     odd = [t[:40] for t in columns[text] if re.search(f"^{row}\n|\n{row}$", t, re.M)]
     _note(notes, len(odd), f"{{}} texts seem to hold rows: {_some(map(repr, odd))}")
-    others = columns.drop(columns=needed)
-    found = [v for c, v in others.items() if c == "split" or _is_split(v[labels != ""])]
-    none = pd.Series("", labels.index, name="split")
-    part = min(found, key=lambda v: v.name != "split", default=none)
-    _note(notes, part.name != "split", f"took the parts from the column {part.name!r}")
+    part = columns.get(split, pd.Series("", labels.index))
     rows = pd.DataFrame({"item": columns[text], "class": labels, "part": part})
     return rows.assign(key=rows["item"].where(rows["item"].str.strip() != "", ""))
-
-
-def _is_split(column: pd.Series) -> bool:
-    """Tell whether a column, whatever its name, says what is train and what is test."""
-    words = {tasks.PART_NAMES.get(w.strip().lower(), w.strip()) for w in column}
-    return {"train", "test"} <= words <= {"", *tasks.PARTS}
 
 
 def _rows(content: str, separator: str) -> list[str]:
@@ -322,11 +309,11 @@ def _make(
     given = set(part[labels >= 0])
     if given != set(tasks.PARTS):
         carve = given == {"train", "test"}  # some of train becomes valid
-        _note(notes, not carve and any(given), f"split anew: {sorted(given)} are given")
+        _note(notes, not carve and any(given), f"split anew, given {sorted(given)[:9]}")
         rows = part == "train" if carve else labels >= 0
         shares |= {"valid": 0.2, "test": 0.0} if carve else {}
         part[rows] = tasks.stratified_split(labels[rows], **shares)
-    whole = SPLITS[kind](tuple(clear["item"]), labels)
+    whole = make.SPLIT(tuple(clear["item"]), labels)
     splits = {k: whole.take(np.flatnonzero(part == k)) for k in {*tasks.PARTS, *part}}
     _note(notes, (labels < 0).sum(), "unlabelled {}")
     card = {"title": f"{make.KIND} in {path.name}", "remarks": notes}

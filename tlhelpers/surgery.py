@@ -259,7 +259,7 @@ def head_names(model: nn.Module) -> list[str]:
 
     timm's networks say which; those of transformers have them outside their body. Else
     it is the layer with weights that the output comes from, if it is linear and nothing
-    is added behind it; where forward cannot be traced without data, the last one listed.
+    is added behind it; where forward cannot be traced without data, the last one.
 
     Parameters
     ----------
@@ -290,8 +290,7 @@ def _heads(part: nn.Module) -> list[nn.Module]:
     try:
         nodes = [*tracer.trace(part).nodes]
     except Exception:  # each forward has its own reasons
-        layers = [m for m in part.children() if count_parameters(m)]
-        return _heads(layers[-1]) if layers else []
+        return _heads(nn.Sequential(*part.children()))
     layers = {n: part.get_submodule(n.target) for n in nodes if n.op == "call_module"}
     layers = {n: m for n, m in layers.items() if count_parameters(m)}
     node = main_output(nodes[-1].args[0])

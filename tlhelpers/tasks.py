@@ -77,18 +77,15 @@ def read_image(path: str | Path | BinaryIO) -> Image.Image:
     name = path if isinstance(path, (str, Path)) else "The picture"
     try:
         with open_picture(path) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise CourseError(f"{name} has {width} × {height} pixels.", SMALLER)
+            if np.prod(image.size) > MAX_PIXELS:
+                raise Image.DecompressionBombError("{} × {} pixels".format(*image.size))
             image.load()
             gap = image.getexif().get(0xA481, "nan")  # GDAL_NODATA, a text
             return _to_rgb(ImageOps.exif_transpose(image), gap)
-    except CourseError:
-        raise
     except FileNotFoundError:
         raise CourseError(f"There is no picture {name}.", "Check the path.") from None
-    except Image.DecompressionBombError:
-        raise CourseError(f"{name} is too large.", SMALLER) from None
+    except Image.DecompressionBombError as error:
+        raise CourseError(f"{name} is too large ({error}).", SMALLER) from None
     except Exception as error:  # each decoder raises kinds of its own
         unknown = isinstance(error, UnidentifiedImageError)
         reason = "not a picture format" if unknown else str(error).strip() or "damaged"
@@ -269,7 +266,7 @@ class Task:
         """
         if not 1 <= n_per_class <= self.smallest_class:
             smallest = f"the smallest class of {self.name!r} has {self.smallest_class}"
-            asked = f"{n_per_class} {self.KIND} per class were asked for; {smallest}."
+            asked = f"Asked for {self.KIND}, {n_per_class} per class; {smallest}."
             raise CourseError(asked, f"Ask for 1 to {self.smallest_class}.")
         shuffled = np.random.default_rng(seed).permutation(len(self.train))
         classes = [self.train.labels[shuffled] == c for c in range(self.n_classes)]
@@ -321,7 +318,7 @@ class Task:
             counts = np.bincount(getattr(self, part).labels, minlength=self.n_classes)
             named = zip(counts, self.class_names)
             if few := ", ".join(f"{k} of {name!r}" for k, name in named if k < least):
-                needs = f"{why} {least} {self.KIND} of each class in {part}"
+                needs = f"{why} {self.KIND} of each class in {part}, at least {least}"
                 raise CourseError(f"{needs}; {self.name!r} has {few}.", MORE)
         return self
 
@@ -335,7 +332,7 @@ class Task:
 class ImageTask(Task):
     """A picture task; its splits are :class:`ImageSplit`."""
 
-    KIND = "pictures"
+    KIND, SPLIT = "pictures", ImageSplit
 
     @property
     def size(self) -> int:
@@ -359,7 +356,7 @@ class ImageTask(Task):
 class TextTask(Task):
     """A text task; its splits are :class:`TextSplit`."""
 
-    KIND = "texts"
+    KIND, SPLIT = "texts", TextSplit
 
 
 def stratified_split(

@@ -235,7 +235,7 @@ def api_page() -> str:
         module = __import__(f"tlhelpers.{room}", fromlist=["__doc__"])
         parts += [f"## `{room}`", module.__doc__.strip().split("\n\n")[0]]
         lines = [".. currentmodule:: tlhelpers"]
-        for name in names.split():
+        for name in names:
             made = getattr(tl, name)
             kind = "class" if isinstance(made, type) else "function"
             kind = "exception" if name.endswith("Error") else kind
