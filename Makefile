@@ -12,7 +12,7 @@ SINCE ?= HEAD
 SITE  := $(VENV)/.site-installed
 PIP   := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt
 
-.PHONY: course lab site test test-changed test-gpu bench study doctor publish badges constraints clean
+.PHONY: course lab site test test-changed test-colab test-gpu bench study doctor publish badges constraints clean
 
 course: $(SETUP)        ## run every notebook: build/course/index.html
 	$(BIN)/tlhelpers run --out build/course
@@ -24,12 +24,15 @@ site: $(SITE)           ## the course as web pages: build/site/index.html
 	$(BIN)/python docs/site/pages.py build/site
 
 test: $(TESTS) $(SITE)  ## the tests, offline, CPU
-	$(BIN)/python -m pytest -m "not notebooks" -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m "not notebooks and not versions" -n 2 --dist loadgroup
 	$(BIN)/python -m pytest -m notebooks
 
 test-changed: $(TESTS) $(SITE)  ## only what differs from SINCE can affect (HEAD)
-	$(BIN)/python -m pytest --changed $(SINCE) -m "not notebooks" -n 2 --dist loadgroup
+	$(BIN)/python -m pytest --changed $(SINCE) -m "not notebooks and not versions" -n 2 --dist loadgroup
 	$(BIN)/python -m pytest --changed $(SINCE) -m notebooks
+
+test-colab: $(TESTS)    ## every notebook on the oldest versions that Colab has; online
+	$(BIN)/python -m pytest -m versions tests/test_colab.py
 
 test-gpu: $(TESTS)      ## every notebook on CUDA; fails where no GPU was used
 	$(BIN)/python -m pytest -m gpu tests/test_gpu.py --require-gpu

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,8 @@ tl.plot_scores({"a": [0.5, 0.6]}, chance=0.5);
 """
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+#: What a cell says that shows a widget.
+WIDGET = re.compile(r"\b(tl|project)\.explore_|\binteract\w*\(")
 SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("[0-9][0-9]_*.ipynb"))
 
 
@@ -37,6 +40,17 @@ def run(monkeypatch, path: Path, out: Path, *, smoke: bool, **options) -> dict:
     monkeypatch.setenv(SMOKE_VARIABLE, "1" if smoke else "")
     monkeypatch.setattr(runner, "find_notebooks", lambda numbers=(): [path])
     return runner.run_course([], out=out, profile="mini", **options)["notebooks"][0]
+
+
+def check_widgets(path: Path) -> None:
+    """Assert that each explorer of a notebook that was run shows, and has its twin."""
+    code = [c for c in nbformat.read(path, 4).cells if c.cell_type == "code"]
+    explored = [c for c in code if WIDGET.search(c.source)]
+    assert explored
+    for cell in explored:
+        kinds = {kind for o in cell.outputs for kind in o.get("data", {})}
+        assert "application/vnd.jupyter.widget-view+json" in kinds, cell.source
+        assert "image/png" in kinds, f"nothing to see without a kernel: {cell.source}"
 
 
 def broken_cells(path: Path, old: str, new: str, claim: str) -> dict:

@@ -1,9 +1,11 @@
 """Write tests/colab.txt: what Colab has installed, by its own account.
 
     python tests/refresh_colab.py SOURCE [--about TEXT]
+    python tests/refresh_colab.py --old
 
 SOURCE is the address or the path of ``pip-freeze.gpu.txt``, which Colab's makers keep
-in github.com/googlecolab/backend-info.
+in github.com/googlecolab/backend-info. ``--old`` writes nothing; it prints what the
+oldest row of the workflow installs: Colab's versions of what is old there.
 """
 
 from __future__ import annotations
@@ -18,6 +20,10 @@ PINNED = re.compile(r"([\w.-]+)==(\S+)")
 #: What was installed from a file or a repository; a file's name tells its version.
 FETCHED = re.compile(r"([\w.-]+) @ \S+")
 FILE = re.compile(r"/[\w.]+-([\w.+!]+?)(?:-[\w.-]+\.whl|\.tar\.gz|\.zip)(?:#\S*)?$")
+
+#: What Colab has in versions that other machines have left behind.
+OLD = ("ipywidgets", "ipython", "ipykernel", "pandas", "numpy", "scikit-learn")
+LIST = Path(__file__).with_name("colab.txt")
 
 
 def read(text: str) -> tuple[dict[str, str], list[str]]:
@@ -36,12 +42,23 @@ def read(text: str) -> tuple[dict[str, str], list[str]]:
     return versions, unknown
 
 
+def old() -> dict[str, str]:
+    """Return name → version of what is old on Colab, by the list beside this file."""
+    versions, _ = read(LIST.read_text(encoding="utf-8"))
+    return {name: versions[name] for name in OLD}
+
+
 def main() -> None:
     """Write the file beside this program."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("source", help="address or path of pip-freeze.gpu.txt")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("source", nargs="?", help="address or path of pip-freeze.gpu.txt")
+    what.add_argument("--old", action="store_true", help="print pins, write nothing")
     parser.add_argument("--about", help="source and date, if not SOURCE and today")
     options = parser.parse_args()
+    if options.old:
+        print(*(f"{name}=={version}" for name, version in old().items()))
+        return
     if "://" in options.source:
         with urlopen(options.source, timeout=60) as answer:
             text = answer.read().decode("utf-8")
@@ -53,8 +70,7 @@ def main() -> None:
     if unknown:
         lines.append(f"# Left out, because no version is given: {', '.join(unknown)}.")
     lines += [f"{name}=={version}" for name, version in versions.items()]
-    path = Path(__file__).with_name("colab.txt")
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    LIST.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"{len(versions)} versions")
 
 

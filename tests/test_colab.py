@@ -1,5 +1,6 @@
-"""The first cell on Colab: what pip would install there, and that it replaces nothing.
+"""The lessons on Colab: what the first cell changes, and what runs on old versions.
 
+First: what would pip install there, and does it replace nothing?
 ``colab.txt`` is Colab's own list of packages. An environment is made that has their
 names and versions, but no code, and pip is asked what each first cell would change.
 What this cannot see:
@@ -10,6 +11,13 @@ What this cannot see:
 - The entries of the list have no requirements of their own. That they suit one another
   is taken for granted; what we add is resolved with its true requirements.
 - The list is of one day; ``refresh_colab.py`` fetches that of another.
+
+Second: what is old on Colab (``OLD`` in refresh_colab.py) is laid over the libraries of
+this environment, and every notebook runs in small on it. What this cannot see:
+
+- torch, fastai, matplotlib and the rest are those of this environment.
+- Nobody looks at a widget: that the kernel sends one does not show that Colab's page
+  draws it.
 
 The index of packages must be in reach; where it is not, these tests are skipped.
 """
@@ -26,10 +34,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from notebook_tools import NOTEBOOKS, ROOT
+from notebook_tools import NOTEBOOKS, ROOT, check_widgets, run
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from refresh_colab import read
+from refresh_colab import LIST, old, read
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -45,7 +53,7 @@ EXTRAS += "python_multipart onnx onnxscript onnxruntime"
 
 
 def listed() -> dict[str, str]:
-    versions, _ = read((ROOT / "tests" / "colab.txt").read_text(encoding="utf-8"))
+    versions, _ = read(LIST.read_text(encoding="utf-8"))
     return {canonicalize_name(name): version for name, version in versions.items()}
 
 
@@ -171,3 +179,65 @@ seven @ git+https://example.org/seven@b134e9
     assert unknown == ["seven"]
     with pytest.raises(ValueError, match="eight"):
         read("eight")
+
+
+# --- the oldest versions, laid over this environment ---------------------------------
+
+#: The first cell of each run: the kernel has these versions, and from that folder.
+PROOF = """\
+from importlib import import_module, metadata
+from pathlib import Path
+for name, version in {pins!r}.items():
+    assert metadata.version(name) == version, (name, metadata.version(name))
+    name = {{"ipython": "IPython", "scikit-learn": "sklearn"}}.get(name, name)
+    module = import_module(name)
+    assert Path(module.__file__).is_relative_to({folder!r}), module.__file__
+"""
+
+
+def proof(folder: Path) -> str:
+    return PROOF.format(pins=old(), folder=str(folder))
+
+
+@pytest.fixture(scope="module")
+def overlay(index, tmp_path_factory):
+    """A folder with what is old on Colab, and what that needs, as Colab has it."""
+    folder = tmp_path_factory.mktemp("overlay")
+    command = [*PIP, "install", "--quiet", "--target", str(folder), "-c", str(LIST)]
+    command += ["--only-binary", ":all:", *(f"{k}=={v}" for k, v in old().items())]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+@pytest.mark.versions
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_runs_on_the_oldest_versions(path, overlay, tmp_path, monkeypatch):
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(proof(overlay)))
+    copy = tmp_path / path.name
+    nbformat.write(notebook, copy)
+    before = os.environ.get("PYTHONPATH", "")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(overlay), before]))
+    entry = run(monkeypatch, copy, tmp_path / "out", smoke=True)
+    assert entry["error"] == ""
+    cells = nbformat.read(tmp_path / "out" / path.name, as_version=4).cells
+    code = [c for c in cells if c.cell_type == "code" and c.source.strip()]
+    assert all(c.execution_count for c in code)
+    check_widgets(tmp_path / "out" / path.name)
+
+
+def test_proof_fails_on_the_versions_of_this_environment(tmp_path):
+    command = [sys.executable, "-c", proof(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode and "AssertionError" in done.stderr
+
+
+def test_old_versions_are_those_of_the_list():
+    command = [sys.executable, LIST.with_name("refresh_colab.py"), "--old"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    pins = done.stdout.split()
+    assert len(pins) == 6 and set(pins) <= set(LIST.read_text("utf-8").splitlines())
+    asked = {canonicalize_name(r.name): r for r in map(Requirement, needs(set()))}
+    for name, version in old().items():
+        assert version in asked[name].specifier
