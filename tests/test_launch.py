@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from notebook_tools import NOTEBOOKS, ROOT
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 from tlhelpers.course import publish
 
@@ -110,6 +113,20 @@ def test_wheel_carries_the_bundled_data(tmp_path):
         assert (bundled.parent / "course" / page).is_file()
     here = {p.name for p in (ROOT / "data").iterdir() if p.name != "make"}
     assert {p.name for p in bundled.iterdir()} == here
+
+
+def test_constraints_hold_from_the_python_that_they_were_tested_with_on():
+    """Debian 12 has Python 3.11.2, which some of these versions do not support."""
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    tested = Version(re.search(r"\(Python ([\d.]+)\)", text)[1])
+    pins = [Requirement(x) for x in text.splitlines() if not x.startswith("#")]
+    older = "3.10.19"
+    if tested.micro:
+        older = f"{tested.major}.{tested.minor}.{tested.micro - 1}"
+    assert len(pins) > 200
+    for pin in pins:
+        for python, holds in ((older, False), (str(tested), True), ("3.99.0", True)):
+            assert pin.marker.evaluate({"python_full_version": python}) is holds
 
 
 def test_address_stands_in_one_place_and_is_used_everywhere():
