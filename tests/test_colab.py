@@ -233,6 +233,11 @@ def test_proof_fails_on_the_versions_of_this_environment(tmp_path):
     assert done.returncode and "AssertionError" in done.stderr
 
 
+def test_explorer_without_a_widget_is_noticed():
+    with pytest.raises(AssertionError, match="explore_"):
+        check_widgets(NOTEBOOKS[0])  # as published: the picture, and no widget
+
+
 def test_old_versions_are_those_of_the_list():
     command = [sys.executable, LIST.with_name("refresh_colab.py"), "--old"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -51,6 +51,12 @@ return [...document.images].filter(i => i.checkVisibility() && !i.naturalWidth).
 );
 """
 
+FIGURES = """
+return [...document.querySelectorAll(".cell_output img")].map(
+  i => ({shown: i.getBoundingClientRect().width, drawn: i.naturalWidth})
+);
+"""
+
 
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *args):
@@ -126,6 +132,14 @@ def test_no_page_scrolls_sideways_on_a_phone(show, names):
         if found["page"] > 0:
             wide[name] = found
     assert wide == {}
+
+
+def test_words_in_a_figure_stay_readable_on_a_phone(show):
+    """A wide figure scrolls in its frame; shrunk to it, words had three pixels."""
+    figures = show(LESSON, width=360).execute_script(FIGURES)
+    wide = [f for f in figures if f["drawn"] > 600]
+    assert wide
+    assert all(f["shown"] >= 600 for f in wide), figures
 
 
 def test_every_picture_is_shown_and_no_other_server_is_asked(show, names, browser):  # noqa: F811
