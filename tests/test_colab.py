@@ -211,6 +211,7 @@ def overlay(index, tmp_path_factory):
 
 
 @pytest.mark.versions
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_runs_on_the_oldest_versions(path, overlay, tmp_path, monkeypatch):
     notebook = nbformat.read(path, as_version=4)
