@@ -213,7 +213,7 @@ def from_csv(
     _note(notes, long.sum(), f"cut {{}} texts to {MAX_LENGTH:,} characters")
     table["item"] = table["item"].str[:MAX_LENGTH]
     _note(notes, content.count("\r"), "read {} bare carriage returns as line breaks")
-    table = table.replace({"\0": "", "\r": "\n"}, regex=True)
+    table = table.replace("\r", "\n", regex=True)
     _note(notes, (table["key"] == "").sum(), "left out {} rows without text")
     none = table["class"].str.fullmatch(NO_LABEL)
     if len(set(table["class"][~none]) - {""}) > 1:  # or else they are classes
@@ -248,7 +248,8 @@ def _read_table(name: str, content: str, needed: list, notes: list) -> pd.DataFr
         raise CourseError(f"{name} holds null characters.", "Save the table as CSV.")
     told, content = re.match(r"(?:\s*sep=([^\n])\n)?\n*(.*)", content, re.S).groups()
     separator = told or max(",;\t|", key=content.partition("\n")[0].count)
-    rows = _rows(content, separator) or [""]
+    # pandas 2 ends a text at a null character.
+    rows = _rows(content := content.replace("\0", ""), separator) or [""]
     width = rows[0].count(separator) + 1
     shape = {"sep": separator, "lineterminator": "\n", "header": None, "dtype": str}
     shape |= {"names": range(width), "usecols": range(width), "index_col": False}

@@ -444,11 +444,12 @@ def displayed(monkeypatch):
     return pages
 
 
-def uploaded(name, content):
-    """What the button of a widget holds after an upload."""
+def put(button, name, content):
+    """Upload, in the form of ipywidgets 8 or of 7, whichever is installed."""
     entry = {"name": name, "content": memoryview(content), "size": len(content)}
     entry |= {"type": "image/png", "last_modified": datetime.now(timezone.utc)}
-    return (entry,)
+    old = {name: {"metadata": {}, "content": content}}
+    button.set_trait("value", old if isinstance(button.value, dict) else (entry,))
 
 
 def press(widget):
@@ -461,7 +462,7 @@ def test_widget_says_what_the_page_says(displayed):
     project = stand_in("images", [0.04, 0.96], ("<cat>", "<dog>"))
     widget = explore_project(project)
     mine = draw("disc", 1, 600)
-    widget.children[0].value = uploaded("<a>.png", as_bytes(mine))
+    put(widget.children[0], "<a>.png", as_bytes(mine))
     assert displayed == [], "nothing before the button is pressed"
     press(widget)
     assert "<h2>&lt;dog&gt;, 96 %</h2>" in displayed[0] and "<dog>" not in displayed[0]
