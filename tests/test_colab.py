@@ -228,6 +228,25 @@ def test_runs_on_the_oldest_versions(path, overlay, tmp_path, monkeypatch):
     check_widgets(tmp_path / "out" / path.name)
 
 
+@pytest.mark.versions
+@pytest.mark.timeout(900)
+def test_heads_tables_and_widgets_keep_their_tests_on_the_oldest_versions(overlay):
+    names = "test_heads.py test_own_data.py test_plots.py project/test_page.py"
+    # By name: the overlay hides the plugins of newer packages.
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command += ["-p", "pytest_timeout", "-p", "xdist.plugin"]
+    command += [str(ROOT / "tests" / name) for name in names.split()]
+    path = os.pathsep.join([str(overlay), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+
+
 def test_proof_fails_on_the_versions_of_this_environment(tmp_path):
     command = [sys.executable, "-c", proof(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True)

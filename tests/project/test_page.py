@@ -593,10 +593,9 @@ def test_an_upload_over_the_limit_is_told_so_and_leaves_no_memory(site):
 def test_only_the_loopback_is_listened_to_by_one_process(site):
     main = psutil.Process(site.process.pid)
     assert main.children(recursive=True) == []
+    connections = getattr(main, "net_connections", None) or main.connections
     listening = [
-        c.laddr.ip
-        for c in main.net_connections("inet")
-        if c.status == psutil.CONN_LISTEN
+        c.laddr.ip for c in connections("inet") if c.status == psutil.CONN_LISTEN
     ]
     assert listening == ["127.0.0.1"]
 
