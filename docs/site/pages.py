@@ -24,76 +24,33 @@ from sphinx.addnodes import pending_xref
 from sphinx.transforms import SphinxTransform
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "docs" / "teaching")]
+
+from lesson import (  # noqa: E402
+    CHECK,
+    EXERCISE,
+    SOLUTIONS,
+    Cell,
+    exercise,
+    fold_solution,
+    markdown,
+    paragraphs,
+    read,
+    solutions,
+    title,
+    write,
+)
 
 import tlhelpers as tl  # noqa: E402
 from tlhelpers.course.publish import current_repository, fill  # noqa: E402
 
 BADGE = re.compile(r"\[!\[([^\]]+)\]\([^)]+\)\]\(([^)]+)\)")
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
-#: How the paragraph of an exercise begins: stars, a number, a judgement in words.
-EXERCISE = re.compile(r"\*\*(★*) ?(\d\d\.\d)? ?(In your own words)?[^*]*\*\*")
-SOLUTIONS = re.compile(r"\[[^\]]*\]\(solutions/[^)]+\)")
 NAMED = re.compile(r"`((?:docs|data)/[\w/-]+\.md)`")  # a page, in a sentence
-CHECK = re.compile(r'tl\.check\("(\d\d\.\d)"')
 LESSON = "notebooks/[0-9][0-9]_*.ipynb"
-Cell = dict[str, Any]
-
-
-def read(path: Path) -> str:
-    """Return the text of a file."""
-    return path.read_text(encoding="utf-8")
-
-
-def markdown(text: str, name: str) -> Cell:
-    """Make a cell of text."""
-    name = name.replace(".", "-")
-    return {"cell_type": "markdown", "id": name, "metadata": {}, "source": text}
 
 
 # --- exercises -----------------------------------------------------------------------
-
-
-def exercise(text: str) -> tuple[str, str] | None:
-    """Return the key and the title of the exercise that a paragraph begins, if any."""
-    found = EXERCISE.match(text)
-    if not found or not (found[2] or found[3]):
-        return None
-    title = " ".join(part for part in found.groups() if part)
-    return found[2] or "words", title
-
-
-def paragraphs(cell: Cell) -> list[str]:
-    """Split a cell of text at its blank lines."""
-    return re.split(r"\n\n+", "".join(cell["source"]))
-
-
-def solutions(path: Path) -> dict[str, str]:
-    """Read the solutions of a lesson, folded: by key, as Markdown."""
-    cells, found, key = json.loads(read(path))["cells"], {}, None
-    for cell in cells:
-        if cell["cell_type"] == "code":
-            if key:
-                code = "".join(cell["source"])
-                found[key] += f"\n\n```python\n{code}\n```"
-            continue
-        key = None  # a cell of text ends what stands before
-        for text in paragraphs(cell):
-            begins = exercise(text)
-            key = begins[0] if begins else key
-            if begins:
-                text = EXERCISE.sub("", text, count=1).strip()
-                found[key] = text[:1].upper() + text[1:]
-            elif key:
-                found[key] += f"\n\n{text}"
-    return {key: fold(key, text) for key, text in found.items()}
-
-
-def fold(key: str, text: str) -> str:
-    """Hide a solution behind a line that opens it; no script is needed."""
-    name = "Model answer" if key == "words" else f"Solution of {key}"
-    head = f'<details class="solution">\n<summary>{name}</summary>'
-    return f"{head}\n\n{text}\n\n</details>"
 
 
 def with_solutions(
@@ -172,11 +129,6 @@ def retarget(text: str, where: str, pages: set[str]) -> str:
     number = Path(where).name[:2]
     text = SOLUTIONS.sub(f"[the list of exercises](#exercises-{number})", text)
     return LINK.sub(led, NAMED.sub(named, text))
-
-
-def title(cells: list[Cell]) -> str:
-    """Return the heading of a notebook: "00 · Start here: …"."""
-    return "".join(cells[0]["source"]).splitlines()[0].removeprefix("# ")
 
 
 def course_map(lessons: dict[str, list[Cell]]) -> str:
@@ -277,7 +229,8 @@ def stage(out: Path) -> None:
     listed = ["# Exercises", EXERCISES]
     for name, lesson in lessons.items():
         number = Path(name).name[:2]
-        solved = solutions(ROOT / "notebooks" / "solutions" / Path(name).name)
+        found = solutions(ROOT / "notebooks" / "solutions" / Path(name).name)
+        solved = {k: fold_solution(k, v.markdown()) for k, v in found.items()}
         lesson["cells"], questions = with_solutions(cells[name], number, solved)
         heading = f"(exercises-{number})=\n## {title(cells[name])}"
         listed += [heading, f"[The lesson]({name})", *questions]
@@ -328,12 +281,6 @@ EXERCISES = """\
 teach more than a right one that was read. Every exercise stands in its lesson, where
 `tl.check` looks at your answer; here they are listed, each with its solution folded in.
 """
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file, and its folder if there is none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
 
 
 # --- the extension -------------------------------------------------------------------
