@@ -75,6 +75,13 @@ def plain(text: str) -> str:
     return " ".join(text.lower().split())
 
 
+def without_solutions(text: str) -> str:
+    """Lead to the instructor's copy where a lesson links its solutions."""
+    text = re.sub(r" ?\(\[Solutions\]\([^)]+\)\)", "", text)
+    link = rf"(?:the )?{SOLUTIONS.pattern}"
+    return re.sub(link, "the instructor's copy", text)
+
+
 # --- exercises -----------------------------------------------------------------------
 
 
