@@ -151,6 +151,19 @@ def not_printed(text: str, number: str) -> list[str]:
     ]
 
 
+def ranges_left_out(text: str, number: str) -> list[str]:
+    """Name each score that `run.compare` shows and an answer has without its range."""
+    shown = re.findall(r"(?m)^(\S.*?) {2,}(-?\d+\.\d{3}) +inside", printed(number))
+    assert shown
+    return [
+        f"{number}: {score} is {name}, whose range is missing"
+        for row in lesson(text, number)
+        for name, score in shown
+        if score in re.findall(r"-?\d+\.\d+", row["kept output"])
+        and name not in [quoted[0] for quoted in QUOTED.findall(row["study"])]
+    ]
+
+
 def unknown_messages(text: str) -> list[str]:
     """Name each quoted message that stands nowhere in the code."""
     code = "\n".join(p.read_text("utf-8") for p in (ROOT / "tlhelpers").rglob("*.py"))
@@ -186,6 +199,11 @@ def test_ranges_are_those_of_the_studies(number):
 @each
 def test_figures_are_those_of_the_kept_outputs(number):
     assert not not_printed(LESSONS, number)
+
+
+@each
+def test_a_score_of_the_study_has_its_range(number):
+    assert not ranges_left_out(LESSONS, number)
 
 
 @each
@@ -248,6 +266,12 @@ def test_a_wrong_range_run_or_metric_is_noticed():
         right.replace("–", "to"),
     ):
         assert wrong_ranges(lesson_text.replace(right, wrong), "00"), wrong
+
+
+def test_a_range_that_is_left_out_is_noticed():
+    broken = re.sub(r"`project accuracy` [\d. –]+ \(5 runs\)", "—", LESSONS)
+    found = ranges_left_out(broken, "10")
+    assert len(found) == 2 and "0.925 is project accuracy" in found[0]
 
 
 def test_a_wrong_figure_and_a_wrong_message_are_noticed():
