@@ -10,9 +10,10 @@ SETUP := $(VENV)/.course-installed
 TESTS := $(VENV)/.tests-installed
 SINCE ?= HEAD
 SITE  := $(VENV)/.site-installed
+TEACH := $(VENV)/.teach-installed
 PIP   := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt
 
-.PHONY: course lab site test test-changed test-colab test-gpu bench study doctor publish badges constraints clean
+.PHONY: course lab site student slides assignment test test-changed test-colab test-gpu bench study doctor publish badges constraints clean
 
 course: $(SETUP)        ## run every notebook: build/course/index.html
 	$(BIN)/tlhelpers run --out build/course
@@ -23,7 +24,16 @@ lab: $(SETUP)           ## open the first notebook in JupyterLab
 site: $(SITE)           ## the course as web pages: build/site/index.html
 	$(BIN)/python docs/site/pages.py build/site
 
-test: $(TESTS) $(SITE)  ## the tests, offline, CPU
+student: $(SETUP)       ## copies for a class: build/class/student and /instructor
+	$(BIN)/python docs/teaching/copies.py build/class
+
+slides: $(TEACH)        ## a deck per lesson, without network: build/slides
+	$(BIN)/python docs/teaching/slides.py build/slides
+
+assignment: $(TEACH)    ## the exercises for nbgrader: build/assignment
+	$(BIN)/python docs/teaching/assignment.py build/assignment
+
+test: $(TESTS) $(SITE) $(TEACH)  ## the tests, offline, CPU
 	$(BIN)/python -m pytest -m "not notebooks and not versions" -n 2 --dist loadgroup
 	$(BIN)/python -m pytest -m notebooks
 
@@ -69,6 +79,10 @@ $(TESTS): $(SETUP)
 
 $(SITE): $(SETUP)
 	$(PIP) -e ".[site]"
+	@echo installed > $@
+
+$(TEACH): $(SETUP)
+	$(PIP) -e ".[teach]"
 	@echo installed > $@
 
 $(BIN):

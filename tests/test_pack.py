@@ -18,9 +18,14 @@ from tlhelpers.course.session import Range, read_study
 PACK = ROOT / "docs"
 TEXTS = {
     name: (PACK / name).read_text(encoding="utf-8")
-    for name in ("instructors.md", "teaching/lessons.md", "teaching/setup.md")
+    for name in (
+        "instructors.md",
+        "teaching/lessons.md",
+        "teaching/setup.md",
+        "teaching/class.md",
+    )
 }
-SCHEDULES, LESSONS, SETUP = TEXTS.values()
+SCHEDULES, LESSONS, SETUP, _ = TEXTS.values()
 DAY, HOUR = 360, 60
 NUMBERS = [path.name[:2] for path in NOTEBOOKS]
 MARK = "**Stop and guess"

@@ -101,7 +101,7 @@ class Folding:
         parts = paragraphs(cell)
         for part in parts:
             part = without_solutions(part)
-            own = own or exercise(part) is not None
+            own = not part.startswith("#") and (own or exercise(part) is not None)
             if part.startswith("#") or guess(part) or own:
                 new += self.folded(hidden)
                 new.append(part)

@@ -21,6 +21,8 @@ SOLUTIONS = re.compile(r"\[[^\]]*\]\(solutions/[^)]+\)")
 GUESS = "**Stop and guess"
 #: A part of the pack's notes on a lesson: "**Failures.** A `[FAIL]` in …".
 PART = re.compile(r"(?ms)^\*\*([^*]+)\.\*\* (.+?)(?=\n\n|\Z)")
+#: Tags of the cells that every lesson shares.
+SET_UP = {"parameters", "install", "setup"}
 Cell = dict[str, Any]
 
 
@@ -113,7 +115,7 @@ def solutions(path: Path) -> dict[str, Solution]:
     key = None
     for cell in json.loads(read(path))["cells"]:
         if not is_text(cell):
-            if key:
+            if key and not SET_UP & set(cell["metadata"].get("tags", [])):
                 found[key].code.append(source(cell))
             continue
         key = None  # a cell of text ends what stands before

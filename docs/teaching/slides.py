@@ -126,9 +126,11 @@ class Deck:
                 self.add("Stop and guess", markdown2html(part), reply)
                 self.leads, self.guessed, self.seen = False, True, False
             elif begins:
-                rest = parts[place:] if begins[0] != "words" else [part]
+                checked = bool(self.solved[begins[0]].code)
+                rest = parts[place:] if checked else [part]
                 self.exercise(begins[0], "\n\n".join(rest))
-                break
+                if checked:
+                    break
             elif BLOCK.match(part) or self.leads or part.startswith("**Next"):
                 head = f"{self.before}\n\n" if self.before.endswith(":") else ""
                 self.add("", markdown2html(head + part))
