@@ -29,6 +29,10 @@ const made = new Map(Reveal.getSlides().map(slide => [
     part => slide.querySelector(part) !== null).join(), slide]));
 return [...made.values()].map(s => [Reveal.getIndices(s).h, Reveal.getIndices(s).v]);
 """
+TITLES = """
+return Reveal.getSlides().map(
+  s => s.querySelector("h1, h2").innerText.split(/\\s+/).join(" "));
+"""
 NOW = """
 const {h, v} = Reveal.getIndices();
 return [h, v, document.querySelector(".aria-status").textContent];
@@ -74,14 +78,23 @@ def test_space_leads_through_all_slides_and_each_is_read_out(show):
         body.send_keys(" ")
     assert len(set(seen)) == count and seen == sorted(seen)
     assert tuple(page.execute_script(NOW)[:2]) == seen[-1]
-    titles = page.execute_script(
-        "return Reveal.getSlides().map(s => s.querySelector('h1, h2').innerText);"
-    )
+    titles = page.execute_script(TITLES)
     assert len(titles) == count
     # The first slide is there before anything is read out.
     assert not [
         t for t, heard in zip(titles[1:], said[1:]) if t.split()[-1] not in heard
     ]
+
+
+def test_the_speaker_has_notes(show):
+    page = show()
+    assert page.execute_script("return Reveal.hasPlugin('notes');")
+    titles = page.execute_script(TITLES)
+    place = [t.startswith("Stop and guess") for t in titles].index(True)
+    notes = page.execute_script(
+        "return Reveal.getSlideNotes(Reveal.getSlides()[arguments[0]]);", place
+    )
+    assert "A toy." in notes
 
 
 def test_a_screen_reader_meets_one_slide_with_the_texts_of_its_figures(show):
@@ -120,14 +133,12 @@ def test_deck_scrolls_on_a_phone(show):
 
 def test_deck_is_a_plain_page_without_scripts(show, browser, decks):  # noqa: F811
     page = show()
-    titles = page.execute_script(
-        "return Reveal.getSlides().map(s => s.querySelector('h1, h2').innerText);"
-    )
+    titles = page.execute_script(TITLES)
     page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         page.refresh()
         headings = browser.find_elements("css selector", "section > h1, section > h2")
-        assert [h.text for h in headings] == titles
+        assert [" ".join(h.text.split()) for h in headings] == titles
         tops = [h.location["y"] for h in headings]
         assert tops == sorted(set(tops)), "one below the other"
         notes = browser.find_elements("css selector", "aside.notes")
