@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 
 import nbformat
 import pytest
@@ -308,7 +309,7 @@ def test_assignment_asks_every_exercise_and_hides_every_solution(course, path):
     assert {c.source for c in asked} == {"*Your sentences here.*"}
 
 
-def hand_in(course, name, when, **changed):
+def hand_in(course, name, **changed):
     """Fill in the right answers, but for some cells; put the file into the inbox."""
     place = f"05/{NOTEBOOKS[5].name}"
     notebook = read(course / "release" / place)
@@ -319,18 +320,23 @@ def hand_in(course, name, when, **changed):
         cell.source = changed.get(cell.id.replace("-", "_"), cell.source)
     inbox = course / "downloaded" / "05" / "archive"
     inbox.mkdir(parents=True, exist_ok=True)
-    nbformat.write(notebook, inbox / f"{name}_{when}_{NOTEBOOKS[5].name}")
+    file = inbox / f"{name}_{NOTEBOOKS[5].name}"
+    nbformat.write(notebook, file)
+    return file
 
 
 @pytest.mark.small
 @pytest.mark.timeout(300)
 def test_a_class_of_three_is_graded(course):
     """Ada is right; Ben breaks three cells; Cem is right, and a day and a bit late."""
-    hand_in(course, "ada", "2026-12-01-17-59-00")
+    hand_in(course, "ada")
     broken = {"answer_05_1": "answer = 0.48", "answer_05_2": "def answer(:"}
     broken["test_05_1"] = "assert True"
-    hand_in(course, "ben", "2026-12-01-12-00-00", **broken)
-    hand_in(course, "cem", "2026-12-02-20-00-00")
+    file = hand_in(course, "ben_2026-12-01-12-00-00", **broken)
+    with zipfile.ZipFile(file.with_name("more.zip"), "w") as archive:
+        archive.write(file, file.name)
+    file.unlink()
+    hand_in(course, "cem_2026-12-02-20-00-00")
     text = (TEACHING / "class.md").read_text(encoding="utf-8")
     commands = [line for line in text.splitlines() if line.startswith("nbgrader ")]
     assert len(commands) == 5
