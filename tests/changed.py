@@ -13,9 +13,7 @@ from pathlib import Path
 
 import nbformat
 from notebook_tools import NOTEBOOKS, ROOT
-from test_house import PACKAGE, imports
-
-import tlhelpers as tl
+from test_house import PACKAGE, imports, public_names
 
 
 def changed_files(ref: str) -> list[str]:
@@ -53,14 +51,16 @@ def affected_lessons(paths: list[str], rooms: set[str]) -> set[str]:
     found = set(
         re.findall(r"(?:notebooks/|solutions/|exercises/ex)(\d\d)", " ".join(paths))
     )
+    listed = public_names()
     everything = any(p.startswith("data/") for p in paths)
     for path in NOTEBOOKS:
         code = "\n".join(
             c.source for c in nbformat.read(path, 4).cells if c.cell_type == "code"
         )
-        homes = {tl._HOME.get(name) for name in re.findall(r"\btl\.(\w+)", code)}
+        names = re.findall(r"\btl\.(\w+)", code)
+        homes = {room for room in rooms if set(names) & set(listed.get(room, ()))}
         annex = "import project" in code and any(r.startswith("project") for r in rooms)
-        if everything or annex or homes & rooms:
+        if everything or annex or homes:
             found.add(path.name[:2])
     return found
 

@@ -62,6 +62,13 @@ def code_lines(path: Path) -> int:
     return len(lines - docs)
 
 
+def public_names() -> dict[str, list[str]]:
+    """Return the public names of each room, as the package's stub lists them."""
+    stub = ast.parse((PACKAGE / "__init__.pyi").read_text(encoding="utf-8"))
+    found = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    return {node.module: [a.name for a in node.names] for node in found}
+
+
 def imports(path: Path) -> set[str]:
     """Return what a file imports from the package: "training", "course.check" …"""
     here = path.relative_to(PACKAGE).parent.parts

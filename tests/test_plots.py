@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import inspect
 import io
+import warnings
 from datetime import datetime, timezone
 
 import ipywidgets
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib import font_manager, ft2font
 from matplotlib.colors import to_hex
 from pictures import draw
 from PIL import Image
@@ -556,3 +558,33 @@ def test_upload_of_ipywidgets_7_is_understood():
     mine = draw("square", 9, 24)
     for value in ({"mine.png": {"content": as_bytes(mine)}}, uploaded(as_bytes(mine))):
         assert np.array_equal(np.asarray(plots._read_upload(value)), np.asarray(mine))
+
+
+def test_letters_that_no_font_here_has_stand_below_in_words(capsys):
+    """Boxes tell a reader nothing; the names and numbers are printed."""
+    ax = tl.plot_scores({"\U0001363c": [0.5], "hund": [0.75]})  # a sign of cuneiform
+    said = capsys.readouterr().out
+    assert "No font here has the letters \U0001363c." in said
+    assert "\U0001363c 0.500; hund 0.750" in said
+    plt.close(ax.figure)
+
+
+def test_letters_that_another_font_has_are_drawn_with_it(capsys):
+    usual = ft2font.FT2Font(font_manager.findfont("DejaVu Sans")).get_charmap()
+    other = ft2font.FT2Font(font_manager.findfont("STIXGeneral")).get_charmap()
+    letter = chr(min(set(other) - set(usual)))
+    ax = tl.plot_scores({f"class {letter}": [0.5]})
+    assert capsys.readouterr().out == ""
+    (name,) = ax.get_yticklabels()
+    assert name.get_family()[0] == "DejaVu Sans" and len(name.get_family()) > 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib warns of a glyph that is missing
+        ax.figure.canvas.draw()
+    plt.close(ax.figure)
+
+
+def test_usual_letters_need_no_other_font(capsys):
+    ax = tl.plot_scores({"Größe, naïve, мир, ελπίς": [0.5]})
+    assert capsys.readouterr().out == ""
+    assert ax.get_yticklabels()[0].get_family() == ["DejaVu Sans"]
+    plt.close(ax.figure)

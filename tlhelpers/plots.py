@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from IPython import get_ipython
 from IPython.core.pylabtools import print_figure
+from matplotlib import font_manager as fonts
 from matplotlib.axes import Axes
 from PIL import Image
 
@@ -34,7 +35,9 @@ def describe(ax: Axes, text: str) -> Axes:
     """Give the figure of ``ax`` its alternative text and return ``ax``.
 
     Where several axes share a figure, their texts follow one another. What is written
-    in the axes is drawn letter by letter from now on: a class may be called ``$$``.
+    in the axes is drawn letter by letter from now on: a class may be called ``$$``. Of
+    letters that the usual font lacks another one is looked for. Where none here has
+    them, the text is printed below the figure.
 
     Parameters
     ----------
@@ -49,14 +52,27 @@ def describe(ax: Axes, text: str) -> Axes:
         The same.
     """
     # Ticks that have no text yet get numbers, which on a logarithmic axis are formulas.
-    for letters in ax.findobj(lambda a: isinstance(a, plt.Text) and a.get_text()):
-        letters.set_parse_math(False)
+    drawn = ax.findobj(lambda a: isinstance(a, plt.Text) and a.get_text())
+    families, missing = _families("".join(a.get_text() for a in drawn))
+    plt.setp(drawn, parse_math=False, family=families)
     texts = ax.figure.__dict__.setdefault("alt_texts", {})
     texts[ax] = " ".join(text.split())
+    if missing:
+        print(f"No font here has the letters {missing}. In words: {texts[ax]}")
     ax.figure.alt_text = " ".join(texts.values())
     if shell := get_ipython():
         shell.display_formatter.formatters["image/png"].for_type(plt.Figure, _png)
     return ax
+
+
+def _families(text: str) -> tuple[list[str], str]:
+    """Return fonts that draw a text together, and the letters that none has."""
+    found, left = ["DejaVu Sans"], {c for c in text if c.isprintable()}
+    for font in sorted(fonts.fontManager.ttflist, key=lambda f: f.name not in found):
+        if left and "Last Resort" not in font.name:  # which draws boxes for all letters
+            have = left & set(map(chr, fonts.get_font(font.fname).get_charmap()))
+            found, left = found + [font.name] * bool(have), left - have
+    return found, "".join(sorted(left))
 
 
 def _png(figure: plt.Figure) -> Any:

@@ -9,6 +9,7 @@ pictures' own alternative texts, and links to the glossary.
 
 from __future__ import annotations
 
+import ast
 import base64
 import json
 import os
@@ -177,13 +178,20 @@ def facts(card: dict[str, Any]) -> list[str]:
     return lines
 
 
+def rooms() -> dict[str, list[str]]:
+    """Return the public names of each room, as the stub of the package lists them."""
+    stub = ast.parse(read(ROOT / "tlhelpers" / "__init__.pyi"))
+    found = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    return {node.module: [name.name for name in node.names] for node in found}
+
+
 def api_page() -> str:
     """Write the page of the public names, room by room; autodoc fills it."""
     parts = [
         "# API of the core",
         "What `import tlhelpers as tl` brings, by room. The lessons use all of it.",
     ]
-    for room, names in tl._ROOMS.items():
+    for room, names in rooms().items():
         module = __import__(f"tlhelpers.{room}", fromlist=["__doc__"])
         parts += [f"## `{room}`", module.__doc__.strip().split("\n\n")[0]]
         lines = [".. currentmodule:: tlhelpers"]
