@@ -1,7 +1,7 @@
-"""Where a run of the course spends its seconds: ``python tests/benchmarks/profile.py``.
+"""Where a run of the course spends its seconds: ``python tests/benchmarks/course_profile.py``.
 
 Reads the times that papermill left in ``build/course``, so it costs nothing. Run
-``make course`` first, with nothing else beside it. A cell is named by its place, from 0.
+``make course`` first, with nothing else beside it. Cells are counted from 0.
 """
 
 from __future__ import annotations
