@@ -1,4 +1,6 @@
-"""Where a run of the course spends its seconds: ``python tests/benchmarks/course_profile.py``.
+"""Where a run of the course spends its seconds, cell by cell.
+
+``python tests/benchmarks/course_profile.py [FOLDER]``
 
 Reads the times that papermill left in ``build/course``, so it costs nothing. Run
 ``make course`` first, with nothing else beside it. Cells are counted from 0.
