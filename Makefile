@@ -37,7 +37,7 @@ test: $(TESTS) $(SITE) $(TEACH)  ## the tests, offline, CPU
 	$(BIN)/python -m pytest -m "not notebooks and not versions" -n 2 --dist loadgroup
 	$(BIN)/python -m pytest -m notebooks
 
-test-changed: $(TESTS) $(SITE)  ## only what differs from SINCE can affect (HEAD)
+test-changed: $(TESTS) $(SITE) $(TEACH)  ## only what differs from SINCE can affect (HEAD)
 	$(BIN)/python -m pytest --changed $(SINCE) -m "not notebooks and not versions" -n 2 --dist loadgroup
 	$(BIN)/python -m pytest --changed $(SINCE) -m notebooks
 

@@ -15,6 +15,9 @@ import nbformat
 from notebook_tools import NOTEBOOKS, ROOT
 from test_house import PACKAGE, imports, public_names
 
+#: What all tests stand on, or what no import tells of: everything runs.
+TOOLS = r"tests/(?!.*test_).*\.py$|pyproject|const|tlhelpers/(__init__|.*(?<!\.py)$)"
+
 
 def changed_files(ref: str) -> list[str]:
     """Return what differs from a commit, new files included."""
@@ -69,10 +72,7 @@ def chooser(paths: list[str]):
     """Return a function that says of a test's file and lesson whether it must run."""
     rooms = affected_rooms(paths)
     lessons = affected_lessons(paths, rooms)
-    # What all tests stand on, or what nobody has thought of.
-    tools = [
-        p for p in paths if re.match(r"tests/(?!.*test_).*\.py$|pyproject|const", p)
-    ]
+    tools = [p for p in paths if re.match(TOOLS, p)]
 
     def wanted(file: str, lesson: str | None) -> bool:
         if tools or file in paths:
@@ -80,6 +80,8 @@ def chooser(paths: list[str]):
         if lesson is not None:
             return lesson in lessons
         part, name = re.match(r"tests/(?:(\w+)/)?test_(\w+)\.py", file).groups()
+        if any(p.startswith("data/") for p in paths):
+            return True
         if part in ("course", "project"):
             return any(r.startswith(part) for r in rooms)
         if part == "hostile" or name == "properties":

@@ -75,7 +75,7 @@ def broken_cells(path: Path, old: str, new: str, claim: str) -> dict:
 def plan_broken_cells(monkeypatch, folder: Path, copies: list[dict]) -> None:
     """Let the kernels started from here run these copies: see offline/broken_cells.py.
 
-    Their cells compute in one thread, because threads do not outlive a fork.
+    Their cells compute in one thread and without a GPU: neither outlives a fork.
     """
     startup = folder / "profile_default" / "startup"
     startup.mkdir(parents=True)
@@ -84,6 +84,7 @@ def plan_broken_cells(monkeypatch, folder: Path, copies: list[dict]) -> None:
     monkeypatch.setenv("IPYTHONDIR", str(folder))
     monkeypatch.setenv("TLHELPERS_TEST_PLAN", str(folder / "plan.json"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
 
 
 def nbval(paths: list[Path]) -> subprocess.CompletedProcess:

@@ -185,7 +185,7 @@ def test_wrong_layer_is_named_and_leaves_no_hook(small_cnn, pictures):
     )
     with pytest.raises(tl.CourseError, match="no layer 'nope'"):
         tl.extract_features(toy_source(small_cnn), pictures, layer=["conv", "nope"])
-    with pytest.raises(tl.CourseError, match="'0.conv' takes no part"):
+    with pytest.raises(tl.CourseError, match="'0.conv' does not give one result"):
         tl.extract_features(toy_source(idle), pictures, layer=["0.pool", "0.conv"])
     assert hooks_in(small_cnn) == 0
 

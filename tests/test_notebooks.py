@@ -32,6 +32,7 @@ from notebook_tools import (
 from tlhelpers.course.publish import clean, fingerprint
 from tlhelpers.course.session import REPORT_VARIABLE, SMOKE_VARIABLE, Range, read_study
 
+LINUX = sys.platform == "linux"
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 
 
@@ -181,6 +182,7 @@ def finished(path, built=ROOT / "build" / "course"):
     notebook, report = nbformat.read(path, as_version=4), built / "results.json"
     code = fingerprint(notebook)
     used = [p for d in ("tlhelpers", "data") for p in (ROOT / d).rglob("*.*")]
+    used += [ROOT / "constraints.txt", ROOT / "pyproject.toml"]
     entries = [{**notebook.metadata.get("published", {}), "name": path.stem}]
     newest = max(p.stat().st_mtime for p in used if p.suffix != ".pyc")
     if report.is_file() and report.stat().st_mtime > newest:
@@ -225,7 +227,7 @@ def small_run(tmp_path_factory):
     def run_once(path):
         folder = tmp_path_factory.mktemp("nbval")
         report, edits = folder / "report.jsonl", {}
-        for k, (number, old, new) in enumerate(BROKEN if hasattr(os, "fork") else ()):
+        for k, (number, old, new) in enumerate(BROKEN if LINUX else ()):
             if path.name.startswith(number):
                 cells = broken_cells(path, old, new, BROKEN[number, old, new][-1])
                 edits[old, new] = cells | {"report": str(folder / f"broken{k}.jsonl")}
@@ -463,7 +465,7 @@ for number, claim, old, new in SABOTAGE:
 
 
 @pytest.mark.small
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="copies of a kernel need fork")
+@pytest.mark.skipif(not LINUX, reason="only Linux copies a kernel safely")
 @pytest.mark.parametrize(
     ("number", "old", "new", "broken"),
     [
@@ -481,6 +483,7 @@ def test_broken_lesson_breaks_its_claims(number, old, new, broken, small_run):
     assert not any(stated(report)[claim] for claim in broken)
 
 
+@pytest.mark.skipif(not LINUX, reason="only Linux copies a kernel safely")
 def test_a_broken_copy_leaves_the_lesson_as_it_is(tmp_path, monkeypatch):
     """It starts from the lesson's state, changes nothing there, and tells failures."""
     setup = "import tlhelpers as tl\nn = 1\nrun = tl.start('mini', 0)"

@@ -576,7 +576,7 @@ def test_letters_that_another_font_has_are_drawn_with_it(capsys):
     ax = tl.plot_scores({f"class {letter}": [0.5]})
     assert capsys.readouterr().out == ""
     (name,) = ax.get_yticklabels()
-    assert name.get_family()[0] == "DejaVu Sans" and len(name.get_family()) > 1
+    assert name.get_family()[0] == plt.rcParams["font.family"][0]
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # matplotlib warns of a glyph that is missing
         ax.figure.canvas.draw()
@@ -586,5 +586,6 @@ def test_letters_that_another_font_has_are_drawn_with_it(capsys):
 def test_usual_letters_need_no_other_font(capsys):
     ax = tl.plot_scores({"Größe, naïve, мир, ελπίς": [0.5]})
     assert capsys.readouterr().out == ""
-    assert ax.get_yticklabels()[0].get_family() == ["DejaVu Sans"]
+    (name,) = ax.get_yticklabels()
+    assert [*dict.fromkeys(name.get_family())] == ["sans-serif", "DejaVu Sans"]
     plt.close(ax.figure)

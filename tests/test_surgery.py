@@ -304,6 +304,25 @@ class Residual(nn.Module):
         return self.end(x, self.last(x))
 
 
+class Loss(Residual):
+    """Gives a loss, too, where it is given labels: as many networks of one's own do."""
+
+    def forward(self, x, labels=None):
+        logits = self.last(self.body(x))
+        if labels is not None:
+            return nn.functional.cross_entropy(logits, labels), logits
+        return logits
+
+
+class Scaled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale, self.last = nn.Parameter(torch.ones(())), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.scale * self.last(x)
+
+
 def without(model, name):
     model.set_submodule(name, nn.Identity())
     return model
@@ -339,6 +358,9 @@ def without(model, name):
         (lambda: Residual(lambda x, y: {"hidden": x, "logits": y}), ["last"]),
         (lambda: Residual(lambda x, y: (y.relu() / 2, x)), ["last"]),
         (lambda: Residual(lambda x, y: (x, y)), ["body"]),
+        (lambda: Residual(lambda x, y: (None, y)), []),
+        (lambda: Loss(None), ["last"]),
+        (Scaled, ["last"]),
     ],
 )
 def test_the_head_is_what_makes_the_output(make, names):

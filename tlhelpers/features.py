@@ -68,12 +68,10 @@ def extract_features(
         averages[name] = _average(out.float(), seen["batch"])
 
     def collect(out: Tensor) -> Tensor:
-        for name in layers:
-            if len(averages.get(name, ())) != len(
-                out
-            ):  # windows are more than pictures
-                problem = f"The layer {name!r} takes no part, or not once for each."
-                raise CourseError(problem, "Name another one, for example around it.")
+        for name in layers:  # of windows there are more than of pictures
+            if len(averages.get(name, ())) != len(out):
+                problem = f"The layer {name!r} does not give one result per example."
+                raise CourseError(problem, "Name another, such as the block around it.")
         found = [averages.pop(name) for name in layers]
         return torch.cat(found or [_average(out.float(), seen["batch"])], dim=1)
 

@@ -146,7 +146,7 @@ def _read_keys(table: pd.DataFrame, limit: int, seed: int, notes: list) -> pd.Se
     by = table.sample(frac=1, random_state=seed).groupby(["part", "class"])["item"]
     for (_, name), paths in by:
         different = {""}
-        for i, path in tqdm(paths.items(), "checking pictures", leave=False):
+        for i, path in tqdm(paths.items(), "checking pictures", len(paths), False):
             if len(different) > limit:  # neither broken ones nor copies count
                 break
             try:
@@ -261,7 +261,8 @@ def _read_table(name: str, content: str, needed: list, notes: list) -> pd.DataFr
         odd += [row for row in rows if '"' in row] + rows
         raise CourseError(f"{name}: rows run into one another, {odd[0][:60]!r}.", QUOTE)
     header = table.iloc[0].str.strip().str.lower().str.normalize("NFC")
-    split = next((c for c in SPLIT_NAMES if c in {*header} - {*needed}), "split")
+    named = table[1:].map(lambda cell: cell.strip().lower() in tasks.PART_NAMES).any()
+    split = next((c for c in SPLIT_NAMES if c in {*header[named]} - {*needed}), "split")
     named = header[header.isin({*needed, split})]
     if named.duplicated().any() or not {*needed} <= {*named}:
         got = f"{name} has the columns {', '.join(map(repr, header))}"
@@ -310,7 +311,7 @@ def _make(
     given = set(part[labels >= 0])
     if given != set(tasks.PARTS):
         carve = given == {"train", "test"}  # some of train becomes valid
-        _note(notes, not carve and any(given), f"split anew, given {sorted(given)[:9]}")
+        _note(notes, not carve and any(given), f"split anew; found {sorted(given)[:9]}")
         rows = part == "train" if carve else labels >= 0
         shares |= {"valid": 0.2, "test": 0.0} if carve else {}
         part[rows] = tasks.stratified_split(labels[rows], **shares)

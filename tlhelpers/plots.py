@@ -67,8 +67,8 @@ def describe(ax: Axes, text: str) -> Axes:
 
 def _families(text: str) -> tuple[list[str], str]:
     """Return fonts that draw a text together, and the letters that none has."""
-    found, left = ["DejaVu Sans"], {c for c in text if c.isprintable()}
-    for font in sorted(fonts.fontManager.ttflist, key=lambda f: f.name not in found):
+    found, left = [*plt.rcParams["font.family"]], {c for c in text if c.isprintable()}
+    for font in sorted(fonts.fontManager.ttflist, key=lambda f: "DejaVu" not in f.name):
         if left and "Last Resort" not in font.name:  # which draws boxes for all letters
             have = left & set(map(chr, fonts.get_font(font.fname).get_charmap()))
             found, left = found + [font.name] * bool(have), left - have
@@ -296,8 +296,7 @@ def plot_curves(
     said = []
     for k, (name, curve) in enumerate(curves.items()):
         x, runs = zip(*sorted(curve.items()))
-        mean = np.array([np.mean(run) for run in runs])
-        sd = np.array([np.std(run, ddof=len(run) > 1) for run in runs])
+        mean, sd = np.array([(np.mean(r), np.std(r, ddof=len(r) > 1)) for r in runs]).T
         ax.plot(x, mean, label=name, **STYLES[k % 7])
         ax.fill_between(x, mean - sd, mean + sd, color=COLOURS[k % 7], alpha=0.2, lw=0)
         said.append(f"{name} " + ", ".join(f"{i:g}: {m:.2f}" for i, m in zip(x, mean)))

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -288,16 +289,20 @@ def _heads(part: nn.Module) -> list[nn.Module]:
     tracer = Tracer()
     tracer.is_leaf_module = lambda *_: True
     try:
-        nodes = [*tracer.trace(part).nodes]
+        given = signature(part.forward).parameters.items()
+        usual = {n: p.default for n, p in given if p.default is not p.empty}
+        nodes = [*tracer.trace(part, usual).nodes]
     except Exception:  # each forward has its own reasons
         return _heads(nn.Sequential(*part.children()))
     layers = {n: part.get_submodule(n.target) for n in nodes if n.op == "call_module"}
     layers = {n: m for n, m in layers.items() if count_parameters(m)}
     node = main_output(nodes[-1].args[0])
-    if isinstance(node.target, type):  # a tuple or a data class that is made here
+    if isinstance(getattr(node, "target", 0), type):  # a tuple or data class, made here
         node = main_output(node.kwargs or node.args)
-    while node not in layers and len(node.all_input_nodes) == 1:  # a sum has two
-        (node,) = node.all_input_nodes
+    inputs = [node]
+    # A sum has two inputs; a scale is a parameter, and no input.
+    while len(inputs) == 1 and (node := inputs[0]) not in layers:
+        inputs = [n for n in getattr(node, "all_input_nodes", ()) if n.op != "get_attr"]
     return _heads(layers[node]) if node in layers else []
 
 

@@ -81,11 +81,12 @@ def read_image(path: str | Path | BinaryIO) -> Image.Image:
                 raise Image.DecompressionBombError("{} × {} pixels".format(*image.size))
             image.load()
             gap = image.getexif().get(0xA481, "nan")  # GDAL_NODATA, a text
+            gap = pd.to_numeric(gap, errors="coerce")  # which need not be a number
             return _to_rgb(ImageOps.exif_transpose(image), gap)
     except FileNotFoundError:
         raise CourseError(f"There is no picture {name}.", "Check the path.") from None
     except Image.DecompressionBombError as error:
-        raise CourseError(f"{name} is too large ({error}).", SMALLER) from None
+        raise CourseError(f"{name} is too large ({error!s:.29}).", SMALLER) from None
     except Exception as error:  # each decoder raises kinds of its own
         unknown = isinstance(error, UnidentifiedImageError)
         reason = "not a picture format" if unknown else str(error).strip() or "damaged"
@@ -93,10 +94,10 @@ def read_image(path: str | Path | BinaryIO) -> Image.Image:
         raise CourseError(said, "Remove it, or save it again as JPEG or PNG.") from None
 
 
-def _to_rgb(image: Image.Image, gap: str) -> Image.Image:
+def _to_rgb(image: Image.Image, gap: float) -> Image.Image:
     if image.mode.startswith(("I", "F")):
         pixels = np.array(image, dtype=np.float64)
-        gaps = np.isin(pixels, [*GAPS, float(gap), np.float32(gap)])
+        gaps = np.isin(pixels, [*GAPS, gap, np.float32(gap)])
         pixels = np.ma.masked_invalid(np.where(gaps, np.nan, pixels))
         if not pixels.count():
             raise ValueError("no pixel has a value")
@@ -266,7 +267,7 @@ class Task:
         """
         if not 1 <= n_per_class <= self.smallest_class:
             smallest = f"the smallest class of {self.name!r} has {self.smallest_class}"
-            asked = f"Asked for {self.KIND}, {n_per_class} per class; {smallest}."
+            asked = f"You asked for {n_per_class} per class; {smallest}."
             raise CourseError(asked, f"Ask for 1 to {self.smallest_class}.")
         shuffled = np.random.default_rng(seed).permutation(len(self.train))
         classes = [self.train.labels[shuffled] == c for c in range(self.n_classes)]
@@ -318,7 +319,7 @@ class Task:
             counts = np.bincount(getattr(self, part).labels, minlength=self.n_classes)
             named = zip(counts, self.class_names)
             if few := ", ".join(f"{k} of {name!r}" for k, name in named if k < least):
-                needs = f"{why} {self.KIND} of each class in {part}, at least {least}"
+                needs = f"{why} {least} or more {self.KIND} of each class in {part}"
                 raise CourseError(f"{needs}; {self.name!r} has {few}.", MORE)
         return self
 

@@ -396,10 +396,12 @@ def build(out: Path) -> int:
     Parameters
     ----------
     out : Path
-        Emptied first; what Sphinx reads and keeps lies beside it.
+        Emptied first, if it holds a site; what Sphinx reads and keeps lies beside it.
     """
     from sphinx.cmd.build import main
 
+    if out.exists() and any(out.iterdir()) and not (out / "searchindex.js").exists():
+        raise SystemExit(f"{out} holds other things. Name an empty folder.")
     work = out.with_name(f"{out.name}.work")
     shutil.rmtree(out, ignore_errors=True)
     stage(work / "source")

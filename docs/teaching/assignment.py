@@ -166,7 +166,7 @@ def build(out: Path, numbers: list[str]) -> int:
     ----------
     out : Path
         ``source`` and ``release`` are written anew; what was handed in and graded
-        stays.
+        stays, and so do the settings.
     numbers : list of str
         Lessons; empty stands for all.
 
@@ -185,7 +185,8 @@ def build(out: Path, numbers: list[str]) -> int:
     os.environ["PATH"] = os.pathsep.join(places)
     out.mkdir(parents=True, exist_ok=True)
     settings = Path(__file__).with_name("nbgrader_config.py")
-    shutil.copy(settings, out)
+    if not (out / settings.name).exists():  # or else a teacher may have changed it
+        shutil.copy(settings, out)
     for path in lessons(numbers):
         number = path.name[:2]
         folder = out / "source" / number

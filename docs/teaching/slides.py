@@ -15,7 +15,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-import shutil
 import sys
 from dataclasses import dataclass, field
 from html import escape
@@ -222,11 +221,12 @@ def build(out: Path, numbers: list[str]) -> None:
     Parameters
     ----------
     out : Path
-        A folder; emptied first.
+        A folder; older decks in it are removed first.
     numbers : list of str
         Lessons; empty stands for all.
     """
-    shutil.rmtree(out, ignore_errors=True)
+    for old in out.glob("[0-9][0-9]_*.html"):
+        old.unlink()
     files = FileSystemLoader(Path(__file__).parent)
     template = Environment(loader=files).get_template("slides.html.j2")
     colours = HtmlFormatter(style=STYLE).get_style_defs(".highlight")

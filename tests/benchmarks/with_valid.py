@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> None:
     for seed, task in enumerate(tasks[: options.seeds]):
         plan = project.choose_plan(task)
         inputs = project.read_inputs(task, plan)
-        x, y, features = inputs["test"]
+        x, y, features, _ = inputs["test"]
         pairs = (("train", inputs["train"]), ("train and valid", with_valid(inputs)))
         for name, part in pairs:
             plain = make_pipeline(tl.CommonScaler(), LogisticRegression(max_iter=2000))

@@ -39,7 +39,7 @@ def test_study_stops_where_a_run_fails(course, monkeypatch, capsys):
     monkeypatch.setattr(runs, "data_folder", lambda: course / "data")
     write_notebook(course, "01_bad", "1 / (SEED - 1100)")
     assert cli.main(["study", "01", "--seeds", "3", "--out", "out"]) == 2
-    assert "Seed 1100: the run failed." in capsys.readouterr().err
+    assert "Seed 1100: run failed." in capsys.readouterr().err
     assert not (course / "data" / "studies").exists()
 
 

@@ -50,7 +50,7 @@ def notebooks_folder() -> Path:
     for root in (data_folder().parent, Path.cwd()):
         if any((root / "notebooks").glob("[0-9][0-9]_*.ipynb")):
             return root / "notebooks"
-    raise CourseError("The notebooks were not found.", "Run this inside a checkout.")
+    raise CourseError("Found no notebooks.", "Run this inside a copy of the course.")
 
 
 def find_notebooks(numbers: Sequence[str] = ()) -> list[Path]:

@@ -40,7 +40,7 @@ def run_study(number: str, *, seeds: int, out: Path) -> None:
         if None in entry["metrics"].values():
             entry["status"] = "recorded a value that is not finite"
         if entry["status"] not in ("passed", "claim does not hold"):
-            raise CourseError(f"Seed {seed}: the run {entry['status']}.", "See above.")
+            raise CourseError(f"Seed {seed}: run {entry['status']}.", "See above.")
         for name, value in entry["metrics"].items():
             metrics[name].append(round(value, 4))
         held.update({c["text"]: int(c["holds"]) for c in claims(entry)})
