@@ -430,7 +430,7 @@ def test_a_task_that_has_what_is_needed_is_returned():
 
 def test_a_task_says_what_it_lacks():
     with pytest.raises(
-        tl.CourseError, match="needs texts of each class in train, at least 3"
+        tl.CourseError, match="needs 3 or more texts of each class in train"
     ):
         small_task([0, 1, 0, 1, 0]).need(3)
     with pytest.raises(tl.CourseError, match="'t' has 2 of 'b'"):
