@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import timm
@@ -666,3 +669,16 @@ def test_the_head_of_a_clip_classifier_is_found():
     vision = small | {"image_size": 32, "patch_size": 16}
     config = CLIPConfig(vision_config=vision, text_config=small, num_labels=2)
     assert head_names(CLIPForImageClassification(config)) == ["classifier"]
+
+
+def test_a_network_whose_head_was_looked_for_is_freed_at_once():
+    """Two or three BERTs that wait for the garbage collector are 250 MB more."""
+    model = HeadFirst()
+    alive = weakref.ref(model)
+    gc.disable()
+    try:
+        assert surgery.head_names(model) == ["head"]
+        del model
+        assert alive() is None
+    finally:
+        gc.enable()

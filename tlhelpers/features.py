@@ -175,8 +175,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
         if new:
             wanted = torch.from_numpy(x[list(new.values())])
             how = {"layer": self.layer, "batch_size": self.batch_size}
-            features = extract_features(self.source, wanted, **how)
-            rows.update(zip(new, features))
+            rows.update(zip(new, extract_features(self.source, wanted, **how)))
             self.computed += len(new)
         return np.stack([rows[k] for k in keys])
 

@@ -294,6 +294,8 @@ def _heads(part: nn.Module) -> list[nn.Module]:
         nodes = [*tracer.trace(part, usual).nodes]
     except Exception:  # each forward has its own reasons
         return _heads(nn.Sequential(*part.children()))
+    finally:
+        vars(tracer).clear()  # the network would live as long as it, in a circle
     layers = {n: part.get_submodule(n.target) for n in nodes if n.op == "call_module"}
     layers = {n: m for n, m in layers.items() if count_parameters(m)}
     node = main_output(nodes[-1].args[0])

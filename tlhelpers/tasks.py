@@ -80,8 +80,8 @@ def read_image(path: str | Path | BinaryIO) -> Image.Image:
             if np.prod(image.size) > MAX_PIXELS:
                 raise Image.DecompressionBombError("{} × {} pixels".format(*image.size))
             image.load()
-            gap = image.getexif().get(0xA481, "nan")  # GDAL_NODATA, a text
-            gap = pd.to_numeric(gap, errors="coerce")  # which need not be a number
+            # GDAL_NODATA is a text, which need not hold a number.
+            gap = pd.to_numeric(image.getexif().get(0xA481, "nan"), errors="coerce")
             return _to_rgb(ImageOps.exif_transpose(image), gap)
     except FileNotFoundError:
         raise CourseError(f"There is no picture {name}.", "Check the path.") from None
