@@ -677,7 +677,7 @@ def test_a_network_whose_head_was_looked_for_is_freed_at_once():
     alive = weakref.ref(model)
     gc.disable()
     try:
-        assert surgery.head_names(model) == ["head"]
+        assert head_names(model) == ["head"]
         del model
         assert alive() is None
     finally:
