@@ -358,7 +358,7 @@ def test_seed_decides_the_sample(task):
 def test_sample_beyond_the_smallest_class_is_refused(task, n):
     assert task.smallest_class == 12
     with pytest.raises(
-        tl.CourseError, match=f"pictures, {n} per class.*has 12"
+        tl.CourseError, match=f"asked for {n} per class.*has 12"
     ) as caught:
         task.sample(n)
     assert caught.value.next_step == "Ask for 1 to 12."
