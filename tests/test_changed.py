@@ -37,7 +37,14 @@ def test_the_ground_floor_affects_everything():
 
 
 @pytest.mark.parametrize(
-    "path", ["tests/conftest.py", "pyproject.toml", "constraints.txt"]
+    "path",
+    [
+        "tests/conftest.py",
+        "pyproject.toml",
+        "constraints.txt",
+        "tlhelpers/__init__.pyi",
+        "tlhelpers/project/words/page.html",
+    ],
 )
 def test_what_all_tests_stand_on_affects_everything(path):
     assert chooser([path])("tests/test_heads.py", None)

@@ -197,6 +197,68 @@ def finished(path, built=ROOT / "build" / "course"):
     return next(same, None)
 
 
+@pytest.fixture
+def ran(tmp_path):
+    """A lesson, and a function that writes what a run of it left."""
+    path = write_notebook(tmp_path, "01_x", "answer = 1")
+
+    def leave(**found):
+        usual = {"PROFILE": "auto", "SEED": 0}
+        entry = {"name": path.stem, "status": "passed", "smoke": False}
+        entry |= {"profile": "mini", "parameters": usual, **found}
+        nbformat.write(nbformat.read(path, as_version=4), tmp_path / path.name)
+        report = json.dumps({"notebooks": [entry]})
+        (tmp_path / "results.json").write_text(report, encoding="utf-8")
+
+    return path, leave
+
+
+def edit(path, change):
+    notebook = nbformat.read(path, as_version=4)
+    change(notebook)
+    nbformat.write(notebook, path)
+
+
+def test_a_run_of_other_code_is_not_judged(ran):
+    path, leave = ran
+    assert finished(path, path.parents[1]) is None
+    leave()
+    assert finished(path, path.parents[1])["status"] == "passed"
+    edit(path, lambda n: n.cells[-1].update(source="answer = 2"))
+    assert finished(path, path.parents[1]) is None
+
+
+def test_a_failed_run_comes_before_the_published_one(ran):
+    path, leave = ran
+    about = {"code": fingerprint(nbformat.read(path, as_version=4)), "status": "passed"}
+    edit(path, lambda n: n.metadata.update(published=about))
+    assert finished(path, path.parents[1])["status"] == "passed"
+    leave(status="claim does not hold")
+    assert finished(path, path.parents[1])["status"] == "claim does not hold"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"smoke": True},
+        {"status": "interrupted"},
+        {"profile": "full"},
+        {"parameters": {"PROFILE": "auto", "SEED": 5}},
+    ],
+)
+def test_a_run_of_another_kind_is_not_judged(ran, other):
+    path, leave = ran
+    leave(**other)
+    assert finished(path, path.parents[1]) is None
+
+
+def test_a_run_older_than_what_it_used_is_not_judged(ran):
+    path, leave = ran
+    leave()
+    os.utime(path.parents[1] / "results.json", (0, 0))
+    assert finished(path, path.parents[1]) is None
+
+
 @pytest.mark.notebooks
 @each
 def test_runs_as_a_learner_would_and_its_claims_hold(path, tmp_path, monkeypatch):
