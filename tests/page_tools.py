@@ -29,6 +29,7 @@ def picture_project():
     card = {
         "figures": {"test": test},
         "network": {"arch": "tiny_photos", "size": 64},
+        "data": {"classes": ["disc", "square"]},
     }
     return Project("Discs & squares", "images", ("disc", "square"), network, 1.0, card)
 
@@ -52,8 +53,9 @@ def text_project():
     }
     body = BertModel(BertConfig(**shape), add_pooling_layer=False)
     network = BertClassifier(body, 2)
-    card = {"network": {"arch": "bert", "config": shape, "size": 128}}
     names = ("ham", "spam")
+    card = {"network": {"arch": "bert", "config": shape, "size": 128}}
+    card["data"] = {"classes": list(names)}
     return Project("Spam or ham", "texts", names, network, 1.0, card, tokenizer)
 
 

@@ -65,13 +65,22 @@ def test_minilm_says_what_sentence_transformers_says(minilm):
     assert (ours * oracle).sum(axis=1).min() > 0.999
 
 
-def test_loading_says_nothing_and_leaves_the_noise_level_alone(capfd):
+@pytest.mark.parametrize("bars", [True, False])
+def test_loading_says_nothing_and_leaves_the_noise_level_alone(capfd, bars):
     from transformers.utils import logging
 
-    before = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    tl.load_bert()
-    assert capfd.readouterr() == ("", "")
-    assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
+    usual = logging.is_progress_bar_enabled()
+    (logging.enable_progress_bar if bars else logging.disable_progress_bar)()
+    try:
+        before = logging.get_verbosity()
+        tl.load_bert()
+        assert capfd.readouterr() == ("", "")
+        assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == (
+            before,
+            bars,
+        )
+    finally:
+        (logging.enable_progress_bar if usual else logging.disable_progress_bar)()
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ CALLS = {
     ),
     "plot_curves": (
         lambda ax: tl.plot_curves({"a": {0.5: [1, 0.8], 1: [0.7]}}, xlabel="x", ax=ax),
-        ["Test accuracy by x", "a 0.5: 0.90, 1: 0.70"],
+        ["test accuracy by x", "a 0.5: 0.90, 1: 0.70"],
     ),
     "plot_matrix": (
         lambda ax: tl.plot_matrix([[0.25, 1.0]], ["tuned"], ["early", "late"], ax=ax),

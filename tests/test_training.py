@@ -240,6 +240,16 @@ def test_labels_of_any_width_are_class_numbers(red_and_blue, dtype):
     assert len(tl.fit(narrow, loader, epochs=1, lr=0.01)) == 1
 
 
+@pytest.mark.parametrize(
+    "change",
+    [lambda y: y.float(), lambda y: y + 9, lambda y: y - 9, lambda y: y[:, None]],
+)
+def test_labels_that_are_no_class_numbers_are_refused_in_words(red_and_blue, change):
+    x, y = red_and_blue
+    with pytest.raises(tl.CourseError, match="refuses labels of torch.*\n→ Number"):
+        tl.fit(linear(), (x, change(y)), epochs=1, lr=0.01)
+
+
 class Wrapped(nn.Module):
     """The same logits, given in another way."""
 

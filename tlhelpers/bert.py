@@ -133,13 +133,15 @@ def load_bert(profile: str = "mini", *, pretrained: bool = True, seed: int = 0) 
     # Without a limit of its own: encode cuts, and says so.
     tokenizer = AutoTokenizer.from_pretrained(folder, model_max_length=10**9)
     # A bar of a tenth of a second would stay in the notebook.
-    logging.disable_progress_bar()
+    bars, _ = logging.is_progress_bar_enabled(), logging.disable_progress_bar()
     if pretrained:
         body = AutoModel.from_pretrained(folder)
     else:
         seed_everything(seed)
         body = AutoModel.from_config(AutoConfig.from_pretrained(folder))
         card["title"] += ", random weights"
+    if bars:
+        logging.enable_progress_bar()
     body.pooler = None  # a layer for next sentences; the pieces' mean takes its place
     return Bert(tokenizer, body.eval(), lr, card)
 

@@ -135,9 +135,8 @@ def _begin(*work: Any) -> None:
 
 
 def _call(i: int) -> bytes:
-    function, rows, _ = _work
     # As bytes, networks do not pass through shared memory, which may be small.
-    return pickle.dumps(function(*rows[i]))
+    return pickle.dumps(_work[0](*_work[1][i]))
 
 
 def hardware() -> str:

@@ -307,8 +307,7 @@ def plot_curves(
         ax.set(xscale="log", xticks=ticks, xticklabels=ticks, ylim=(None, 1.01))
         ax.minorticks_off()
     ax.set(xlabel=xlabel, ylabel=ylabel)
-    about = f"{ylabel[:1].upper()}{ylabel[1:]} by {xlabel}"
-    return _finish(ax, f"{about}. {'; '.join(said)}.", legend=True)
+    return _finish(ax, f"{ylabel} by {xlabel}: {'; '.join(said)}.", legend=True)
 
 
 def plot_matrix(

@@ -12,7 +12,6 @@ import pandas as pd
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
-from typing_extensions import Self
 
 from .errors import CourseError
 
@@ -134,7 +133,7 @@ class Split(Sequence):
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, rows: Sequence[int] | np.ndarray) -> Self:
+    def take(self, rows: Sequence[int] | np.ndarray) -> Split:
         """Return the split with these rows only, in this order.
 
         Parameters
@@ -273,7 +272,7 @@ class Task:
         classes = [self.train.labels[shuffled] == c for c in range(self.n_classes)]
         return np.concatenate([shuffled[mine][:n_per_class] for mine in classes])
 
-    def sample(self, n_per_class: int, seed: int = 0) -> Self:
+    def sample(self, n_per_class: int, seed: int = 0) -> Task:
         """Keep ``n_per_class`` labelled training examples of each class.
 
         Parameters
@@ -295,7 +294,7 @@ class Task:
         """
         return replace(self, train=self.train.take(self.rows(n_per_class, seed)))
 
-    def need(self, n: int = 1, *, why: str = "This needs") -> Self:
+    def need(self, n: int = 1, *, why: str = "This needs") -> Task:
         """Make sure that each class has enough examples in train, valid and test.
 
         Parameters
@@ -324,10 +323,9 @@ class Task:
         return self
 
     def __str__(self) -> str:
-        names = ", ".join(self.class_names)
+        first = f"{self.name}: {self.n_classes} classes ({', '.join(self.class_names)})"
         counts = " · ".join(f"{part} {len(getattr(self, part))}" for part in PARTS)
-        lines = [f"{self.name}: {self.n_classes} classes ({names})", counts]
-        return "\n".join([*lines, *map(str, self.card.get("remarks", []))])
+        return "\n".join([first, counts, *map(str, self.card.get("remarks", []))])
 
 
 class ImageTask(Task):
@@ -401,9 +399,8 @@ def by_length(x: torch.Tensor) -> torch.Tensor:
     Tensor, shape (n,), int64
         Row numbers.
     """
-    if is_pieces(x):
-        return (x != 0).sum(dim=1).argsort(stable=True)
-    return torch.arange(len(x))
+    lengths = (x != 0).sum(dim=1) if is_pieces(x) else torch.zeros(len(x))
+    return lengths.argsort(stable=True)
 
 
 def is_pieces(x: torch.Tensor) -> bool:

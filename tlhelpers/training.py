@@ -72,8 +72,8 @@ def fit(
     Raises
     ------
     CourseError
-        If nothing is left to learn, there is nothing to learn from, or the loss is
-        no longer a number.
+        If nothing is left to learn, there is nothing to learn from, the labels are no
+        class numbers, or the loss is no longer a number.
 
     Source
     ------
@@ -102,7 +102,12 @@ def fit(
                 # Class numbers of any width.
                 y = y if y.is_floating_point() else y.long()
                 with autocast(device, precision):
-                    batch_loss = loss(ask(model, transform(x) if transform else x), y)
+                    logits = ask(model, transform(x) if transform else x)
+                    try:
+                        batch_loss = loss(logits, y)
+                    except (IndexError, RuntimeError) as error:
+                        problem = f"The loss refuses labels of {y.dtype}: {error}"
+                        raise CourseError(problem, "Number classes from 0.") from error
                 optimizer.zero_grad()
                 scaler.scale(batch_loss).backward()
                 scaler.step(optimizer)

@@ -11,12 +11,10 @@ from safetensors.numpy import load_file
 from .errors import CourseError
 from .machine import NEXT_STEP, fetching, read_model_card
 
-KeyedVectors = object  # gensim's, which takes seconds to load
-Tokens = Sequence[Sequence[str]]
 NAMES = ("wikipedia", "wikipedia_small")
 
 
-def load_vectors(name: str = "wikipedia", profile: str = "mini") -> KeyedVectors:
+def load_vectors(name: str = "wikipedia", profile: str = "mini") -> object:
     """Load word vectors: the course's own, or GloVe.
 
     Parameters
@@ -55,7 +53,7 @@ def load_vectors(name: str = "wikipedia", profile: str = "mini") -> KeyedVectors
     return vectors
 
 
-def average_vectors(vectors: KeyedVectors, tokens: Tokens) -> np.ndarray:
+def average_vectors(vectors: object, tokens: Sequence[Sequence[str]]) -> np.ndarray:
     """Describe each text by the mean vector of its words, each at length 1.
 
     Parameters

@@ -51,7 +51,10 @@ def projects_by_kind():
             ("cross", "disc", "square"),
             pictures,
             1.7,
-            {"network": {"arch": source.arch, "size": 32}, "data": {"train": 60}},
+            {
+                "network": {"arch": source.arch, "size": 32},
+                "data": {"train": 60, "classes": ["cross", "disc", "square"]},
+            },
         ),
         "texts": Project(
             "films",
@@ -61,6 +64,7 @@ def projects_by_kind():
             0.6,
             {
                 "network": {"arch": "bert", "config": SHAPE, "size": 16},
+                "data": {"classes": ["bad", "good"]},
                 "limits": ["irony"],
             },
             tl.load_bert().tokenizer,
@@ -261,7 +265,8 @@ def test_a_cut_or_strange_project_file_is_damage(projects_by_kind, tmp_path):
 
 # --- a folder from a stranger --------------------------------------------------------
 
-NETWORK, GONE = ("card", "network"), object()
+NETWORK, DATA, GONE = ("card", "network"), ("card", "data"), object()
+CLASSES = {"data": {"classes": ["cross", "disc", "square"]}}
 ODD = {"examples": 9, "accuracy": "x", "low": 0, "high": 1}
 #: Kind of project, where its card is changed, to what, a word of the answer.
 STRANGE = [
@@ -275,7 +280,11 @@ STRANGE = [
     ("images", ["class_names"], "ab", "array"),
     ("images", ["class_names"], [1, 2], "class_names"),
     ("images", ["class_names"], ["a", "\ud800", "c"], "surrogates"),
-    ("images", ["class_names"], ["a", "b"], "cannot be rebuilt"),
+    ("images", ["class_names"], ["disc", "cross", "square"], "differ"),
+    ("texts", ["class_names"], ["good", "bad"], "differ"),
+    ("images", [*DATA, "classes"], ["cross", "square", "disc"], "differ"),
+    ("images", [*DATA, "classes"], GONE, "classes"),
+    ("images", DATA, [], "data"),
     ("images", ["name"], "", "name"),
     ("images", ["name"], 3, "name"),
     ("images", ["extra"], 3, "extra"),
@@ -413,8 +422,9 @@ def test_a_tokenizers_own_words_on_code_are_not_read(projects_by_kind, tmp_path)
         ({"temperature": np.float64(-1)}, "temperature"),
         ({"class_names": ("a", "a", "b")}, "non-unique"),
         ({"class_names": ("a", "b", "\udcff")}, "surrogates"),
-        ({"card": {"network": {"arch": "of_mars", "size": 8}}}, "of_mars"),
+        ({"card": {"network": {"arch": "of_mars", "size": 8}, **CLASSES}}, "of_mars"),
         ({"card": {"network": {"arch": "small_vgg", "size": 8}, "x": {1}}}, "set"),
+        ({"class_names": ("disc", "cross", "square")}, "differ"),
     ],
 )
 def test_what_could_not_be_loaded_again_is_said_before_anything_is_written(

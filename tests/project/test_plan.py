@@ -103,6 +103,9 @@ def test_a_budget_is_a_time():
         (" 3 Mins ", 180),
         (7, 7),
         ("7", 7),
+        ("1 h 30 min", 5400),
+        ("90 secs", 90),
+        ("2 hrs", 7200),
         (0.5, 0.5),
     ):
         assert plans.parse_budget(text) == seconds
@@ -321,12 +324,12 @@ def test_a_film_of_which_nothing_independent_is_left_is_said():
 def test_the_findings_say_what_to_do():
     train = [*ROWS[:2], ROWS[0] + "!", ROWS[4] + " 7"]
     task = texts(train, labels=[0, 0, 1, 0])
-    table = project.inspect_data(task)
+    table = project.inspect_data(task, tl.near_duplicates(task))
     found = "\n".join(table["found"])
     assert "4 + 2 + 2 texts" in found
-    assert "1 near-duplicates inside a split" in found
-    assert "1 near-duplicates **across** splits" in found
-    assert "1 near-duplicates with different labels" in found
+    assert "1 near-duplicate inside a split" in found
+    assert "1 near-duplicate **across** splits" in found
+    assert "1 near-duplicate with different labels" in found
     assert "the smallest class has 1 to learn from" in found
     assert "11 words in the middle, 11 at most" in found
     assert any("drop_leaks" in so for so in table["so"])
@@ -339,7 +342,7 @@ def test_imbalance_and_remarks_are_told(pictures):
     valid = ImageSplit(pictures.valid.paths, np.zeros(4, int))
     names, card = ("disc", "square"), {"remarks": ["odd | even\n<b>"]}
     uneven = ImageTask("u", names, train, valid, pictures.test, card=card)
-    table = project.inspect_data(uneven)
+    table = project.inspect_data(uneven, tl.near_duplicates(uneven))
     found = "\n".join(table["found"])
     assert "'disc' is 77% of all" in found
     assert table["found"].iloc[-1] == "odd | even <b>" and table["so"].iloc[-1] == ""
@@ -360,7 +363,8 @@ def test_pictures_of_any_format_are_looked_at(tmp_path, kind):
         for i in range(6):
             draw(name, i).save(tmp_path / name / f"{i}.{kind.lower()}", kind)
     task = project.read_data(tmp_path)
-    found = "\n".join(project.inspect_data(task)["found"])
+    pairs = tl.near_duplicates(task)
+    found = "\n".join(project.inspect_data(task, pairs)["found"])
     assert "shorter side 40 px in the middle" in found
 
 

@@ -280,6 +280,8 @@ def _check(read: Callable[[], str | bytes], place: str, step: str) -> dict[str, 
         kept = {"network": None, **json.loads(read(), parse_constant=int)}
         json.dumps(kept, ensure_ascii=False).encode()  # and half a letter is none
         SCHEMA.validate(kept)
+        if kept["class_names"] != kept["card"]["data"]["classes"]:
+            raise ValueError("class_names and card.data.classes differ")
     except Exception as error:  # no right to read, no JSON, not as the schema says
         found = f"{getattr(error, 'json_path', '')} {getattr(error, 'message', error)}"
         raise CourseError(f"{place}: {found:.300}.", step) from None

@@ -14,7 +14,6 @@ from sklearn import linear_model, model_selection, pipeline
 from torch.nn.functional import interpolate
 
 from .. import bert, datasets, features, heads, own_data, sources, surgery, training
-from ..duplicates import near_duplicates
 from ..errors import CourseError
 from ..tasks import PARTS, ImageSplit, Task, TextSplit, open_picture
 from .keep import AT_A_TIME, SHAPE, WORDS, PictureClassifier, Project, answer
@@ -26,7 +25,6 @@ RECIPES = pd.read_json(Path(__file__).with_name("words") / "recipes.json")
 MOST = 10_000  # examples, so that nothing takes hours
 ENLARGED = 2.2  # times its own size: more adds nothing but time
 PLANNED = 0.7  # of the budget; the rest is for looking, drawing and surprises
-UNITS = {"": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hour": 3600}
 
 
 @dataclass
@@ -166,20 +164,19 @@ def count_classes(task: Task) -> pd.DataFrame:
     return pd.DataFrame(dict(zip(PARTS, counts)), index=list(task.class_names))
 
 
-def inspect_data(task: Task, pairs: pd.DataFrame | None = None) -> pd.DataFrame:
+def inspect_data(task: Task, pairs: pd.DataFrame) -> pd.DataFrame:
     """Say what is unusual about the data, and what to do about it.
 
     Parameters
     ----------
     task : ImageTask or TextTask
-    pairs : DataFrame or None
-        What :func:`near_duplicates` found; None looks for them.
+    pairs : DataFrame
+        What :func:`near_duplicates` found.
 
     Returns
     -------
     DataFrame, one row per finding, columns "found" and "so"
     """
-    pairs = near_duplicates(task) if pairs is None else pairs
     facts = {"task": task, "pairs": pairs, "lengths": [*map(_extents, splits(task))]}
     text = WORDS.get_template("findings.txt").render(facts, counts=count_classes(task))
     rows = [row.rsplit(" | ", 1) for row in text.splitlines()]
@@ -209,16 +206,19 @@ def parse_budget(budget: str | float) -> float:
     Parameters
     ----------
     budget : str or float
-        "5 min", "90 s", "1 h", or a number of seconds, > 0.
+        "5 min", "90 s", "1 h 30 min", or a number of seconds, > 0.
 
     Raises
     ------
     CourseError
         If it is none.
     """
-    found = re.fullmatch(r"(\d*\.?\d+)\s*([a-z]*?)s?", str(budget).strip().lower())
-    seconds = float(found[1]) * UNITS.get(found[2], 0) if found else 0.0
-    if not seconds:
+    # pandas knows minutes, but no mins, and reads 1.2.3 as 1.23. A number alone
+    # means seconds.
+    text = re.sub(r"(?<=[a-z])s\b", "", str(budget).strip().lower())
+    text = re.sub(r"^[\d.]+$", r"\g<0> s", text)
+    seconds = pd.to_timedelta(text, errors="coerce").total_seconds()
+    if not seconds > 0 or re.search(r"\.\d*\.", text):
         raise CourseError(f"{budget!r} is no time.", 'Write, e.g., "5 min" or "90 s".')
     return seconds
 
