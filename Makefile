@@ -9,6 +9,7 @@ endif
 SETUP := $(VENV)/.course-installed
 TESTS := $(VENV)/.tests-installed
 SINCE ?= HEAD
+NN    ?= all
 SITE  := $(VENV)/.site-installed
 TEACH := $(VENV)/.teach-installed
 PIP   := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt
@@ -50,17 +51,17 @@ test-gpu: $(TESTS)      ## every notebook on CUDA; fails where no GPU was used
 bench: $(TESTS)         ## the promises of docs/benchmarks.md, measured
 	$(BIN)/python tests/benchmarks/measure.py
 
-study: $(SETUP)         ## expected ranges: make study NN=01
+study: $(TESTS)         ## expected ranges: make study NN=01, or of all; goes on where it stopped
 	$(BIN)/tlhelpers study $(NN) --seeds 10
 
 doctor: $(SETUP)        ## check this machine
 	$(BIN)/tlhelpers doctor
 
 publish: $(SETUP)       ## keep the run in build/course: outputs, headers, README table
-	$(BIN)/tlhelpers publish build/course
+	$(BIN)/python docs/site/publish.py run build/course
 
 badges: $(SETUP)        ## make badges REPO=owner/name
-	$(BIN)/tlhelpers badges $(REPO)
+	$(BIN)/python docs/site/publish.py repository $(REPO)
 
 constraints: $(TESTS)   ## write the versions that are installed to constraints.txt
 	$(BIN)/python tests/write_constraints.py

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import json
 import os
 import re
@@ -119,3 +121,13 @@ def write_notebook(folder, name, *sources, parameters='PROFILE = "mini"\nSEED = 
 def results(folder):
     """Read what a run wrote."""
     return json.loads((folder / "results.json").read_text(encoding="utf-8"))
+
+
+@functools.cache
+def publishing():
+    """Load the program that writes a run into the course."""
+    path = ROOT / "docs" / "site" / "publish.py"
+    spec = importlib.util.spec_from_file_location("course_publishing", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -13,11 +13,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from notebook_tools import NOTEBOOKS, ROOT
+from notebook_tools import NOTEBOOKS, ROOT, publishing
 from packaging.requirements import Requirement
 from packaging.version import Version
-
-from tlhelpers.course import publish
 
 
 @pytest.fixture
@@ -51,7 +49,7 @@ def test_notebook_alone_installs_the_course_and_runs(stranger, tmp_path):
     alone.mkdir()
     path = alone / NOTEBOOKS[0].name
     text = NOTEBOOKS[0].read_text(encoding="utf-8")
-    address = f"git+https://github.com/{publish.current_repository()}"
+    address = f"git+https://github.com/{publishing().current_repository()}"
     assert address in text
     path.write_text(text.replace(address, ROOT.as_uri()), encoding="utf-8")
     environment = {
@@ -130,7 +128,7 @@ def test_constraints_hold_from_the_python_that_they_were_tested_with_on():
 
 
 def test_address_stands_in_one_place_and_is_used_everywhere():
-    address = publish.current_repository()
+    address = publishing().current_repository()
     for path in [ROOT / "README.md", *NOTEBOOKS]:
         text = path.read_text(encoding="utf-8")
         for word in ("colab.research.google.com/github/", "mybinder.org/v2/gh/"):

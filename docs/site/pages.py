@@ -25,7 +25,7 @@ from sphinx.addnodes import pending_xref
 from sphinx.transforms import SphinxTransform
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "docs" / "teaching")]
+sys.path[:0] = [str(ROOT), *(str(ROOT / "docs" / p) for p in ("teaching", "site"))]
 
 from lesson import (  # noqa: E402
     CHECK,
@@ -41,9 +41,9 @@ from lesson import (  # noqa: E402
     title,
     write,
 )
+from publish import current_repository, fill  # noqa: E402
 
 import tlhelpers as tl  # noqa: E402
-from tlhelpers.course.publish import current_repository, fill  # noqa: E402
 
 BADGE = re.compile(r"\[!\[([^\]]+)\]\([^)]+\)\]\(([^)]+)\)")
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")

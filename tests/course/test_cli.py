@@ -123,9 +123,8 @@ def lacking(monkeypatch, package, room):
     ("command", "package", "room", "extra"),
     [
         (["run", "00"], "papermill", "course.run", "run"),
-        (["study", "00"], "papermill", "course.run", "run"),
-        (["publish"], "nbformat", "course.publish", "run"),
-        (["badges", "some/where"], "nbformat", "course.publish", "run"),
+        (["study", "00"], "papermill", "course.run", "study"),
+        (["study", "00"], "distributed", "course.study", "study"),
         (["serve", "mine"], "starlette", "project.page", "serve"),
         (["serve", "mine"], "uvicorn", "project.page", "serve"),
     ],
@@ -167,7 +166,7 @@ def test_ctrl_c_is_heard_from_the_first_moment_on(monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "need", pressed)
-    for command in (["run"], ["doctor"], ["download"], ["serve", "x"], ["publish"]):
+    for command in (["run"], ["doctor"], ["download"], ["serve", "x"], ["study", "00"]):
         assert cli.main(command) == 130
         assert "stopped with Ctrl-C" in capsys.readouterr().err
 
@@ -248,9 +247,7 @@ def test_module_runs_as_a_command():
     command = [sys.executable, "-m", "tlhelpers", "--help"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0
-    assert all(
-        word in done.stdout for word in ("run", "study", "doctor", "serve", "badges")
-    )
+    assert all(word in done.stdout for word in ("run", "study", "doctor", "serve"))
 
 
 #: Each imports from those before it only.

@@ -7,10 +7,12 @@ import json
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from notebook_tools import FIGURE, results, write_notebook
+from notebook_tools import FIGURE, publishing, results, write_notebook
 
 from tlhelpers.course import cli, publish
 from tlhelpers.errors import CourseError
+
+keeping = publishing()
 
 NASTY = """\
 figure = plt.figure(figsize=(1, 1))
@@ -62,15 +64,23 @@ def test_pages_fetch_nothing_from_the_network(course):
 
 
 @pytest.fixture
-def published(course, monkeypatch):
+def published(course):
     """A course whose one notebook ran."""
-    (course / "data").mkdir()
     (course / "README.md").write_text(
         "# R\n<!-- table --><!-- /table -->\n", encoding="utf-8"
     )
-    monkeypatch.setattr(publish, "data_folder", lambda: course / "data")
     write_notebook(course, "01_good", FIGURE)
     return course
+
+
+def keep(folder, root):
+    """Do what `make publish` does, to a course of the tests."""
+    real = keeping.keep_run
+    keeping.keep_run = lambda out: real(out, root)
+    try:
+        return keeping.main(["run", folder])
+    finally:
+        keeping.keep_run = real
 
 
 def test_published_minutes_are_those_of_the_reference_machine(published):
@@ -80,7 +90,7 @@ def test_published_minutes_are_those_of_the_reference_machine(published):
     assert found["environment"]["pace"] > 0
     found["environment"]["pace"], found["notebooks"][0]["seconds"] = 2.0, 240.0
     (published / "out" / "results.json").write_text(json.dumps(found), "utf-8")
-    assert cli.main(["publish", "out"]) == 0
+    assert keep("out", published) == 0
     notebook = nbformat.read(published / "notebooks" / "01_good.ipynb", as_version=4)
     assert "2.0 minutes" in notebook.cells[0].source
     assert "| 2.0 minutes |" in (published / "README.md").read_text("utf-8")
@@ -88,7 +98,7 @@ def test_published_minutes_are_those_of_the_reference_machine(published):
 
 def test_publish_writes_header_outputs_and_table(published):
     assert cli.main(["run", "--out", "out"]) == 0
-    assert cli.main(["publish", "out"]) == 0
+    assert keep("out", published) == 0
     notebook = nbformat.read(published / "notebooks" / "01_good.ipynb", as_version=4)
     entry = results(published / "out")["notebooks"][0]
     memory = f"{entry['peak_rss_mb'] / 1000:.1f} GB"
@@ -100,16 +110,16 @@ def test_publish_writes_header_outputs_and_table(published):
     assert "papermill" not in notebook.metadata
     readme = (published / "README.md").read_text(encoding="utf-8")
     assert "| [01 good](notebooks/01_good.ipynb) |" in readme and memory in readme
-    cli.main(["publish", "out"])
+    keep("out", published)
     again = (published / "README.md").read_text(encoding="utf-8")
     assert again == readme
 
 
 def test_publish_refuses_other_seeds_and_failures(published, capsys):
     assert cli.main(["run", "--out", "out", "--seed", "5"]) == 0
-    assert cli.main(["publish", "out"]) == 2
+    assert keep("out", published) == 2
     assert "seed 0" in capsys.readouterr().err
-    assert cli.main(["publish", "nowhere"]) == 2
+    assert keep("nowhere", published) == 2
 
 
 @pytest.mark.parametrize("kept", [0, 10, 100, -30])
@@ -119,7 +129,7 @@ def test_publish_refuses_half_a_file(published, capsys, kept):
     for file in ("results.json", "01_good.ipynb"):
         whole = (published / "out" / file).read_text("utf-8")
         (published / "out" / file).write_text(whole[:kept], encoding="utf-8")
-        assert cli.main(["publish", "out"]) == 2
+        assert keep("out", published) == 2
         error = capsys.readouterr().err
         assert f"{file} is missing or damaged" in error and "make course" in error
         (published / "out" / file).write_text(whole, encoding="utf-8")
@@ -136,7 +146,7 @@ def test_a_full_disk_leaves_the_notebooks_whole(published, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(publish.Path, "write_text", full)
-    assert cli.main(["publish", "out"]) == 2
+    assert keep("out", published) == 2
     assert (published / "notebooks" / "01_good.ipynb").read_bytes() == before
 
 
@@ -164,7 +174,7 @@ def test_clean_drops_widgets_and_stderr():
     assert "widgets" not in notebook.metadata
 
 
-def test_badges_rewrite_every_address_and_nothing_else(published):
+def test_badges_rewrite_every_address_and_nothing_else(published, capsys):
     old = "OWNER/transfer-learning-course"
     (published / "pyproject.toml").write_text(
         f'Repository = "https://github.com/{old}"\n'
@@ -174,18 +184,22 @@ def test_badges_rewrite_every_address_and_nothing_else(published):
         path.write_text(
             path.read_text("utf-8").replace("# ", f"# {old} ", 1), encoding="utf-8"
         )
-    assert cli.main(["badges", "ada/course"]) == 0
+    keeping.set_repository("ada/course", published)
     for text in ("README.md", "notebooks/01_good.ipynb", "pyproject.toml"):
         content = (published / text).read_text("utf-8")
         assert old not in content and "ada/course" in content
-    assert publish.current_repository() == "ada/course"
-    assert cli.main(["badges", "ada"]) == 2
+    assert keeping.current_repository(published) == "ada/course"
+    for wrong in ("", "owner", "a/b/c", "https://x.y/z", "a b/c", "a/b\n"):
+        assert keeping.main(["repository", wrong]) == 2
+    for words in ([], ["fly"], ["run", "a", "b"], ["repository"]):
+        assert keeping.main(words) == 2
+    assert "make badges" in capsys.readouterr().err
 
 
 def test_fill_needs_its_marks():
     assert (
-        publish.fill("a<!-- m -->old<!-- /m -->b", "m", "new")
+        keeping.fill("a<!-- m -->old<!-- /m -->b", "m", "new")
         == "a<!-- m -->new<!-- /m -->b"
     )
     with pytest.raises(CourseError, match="marked 'm'"):
-        publish.fill("nothing", "m", "new")
+        keeping.fill("nothing", "m", "new")

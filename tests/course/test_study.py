@@ -1,51 +1,253 @@
-"""Studies: one notebook, many seeds, every figure kept."""
+"""Studies: notebooks, many seeds, many workers; what is killed, and what is resumed."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
 
+import psutil
 import pytest
-from notebook_tools import write_notebook
+from notebook_tools import ROOT, write_notebook
 
-from tlhelpers.course import cli
-from tlhelpers.course import study as runs
+from tlhelpers.course import study as studies
 from tlhelpers.errors import CourseError
 
+pytestmark = [pytest.mark.small, pytest.mark.xdist_group("study")]
+#: A training whose end depends on every bit on the way to it.
+TRAIN = """
+import torch
+first, last = torch.nn.Linear(50, 50), torch.nn.Linear(50, 2)
+layer = torch.nn.Sequential(first, torch.nn.Tanh(), last)
+x, y = torch.randn(400, 50), torch.randint(2, (400,))
+losses = tl.fit(layer, (x, y), epochs=8, lr=0.05, seed=SEED)
+run.record("loss", losses[-1])
+run.claim("an odd hundred", SEED // 100 % 2 == 1)
+run.demonstrate("a seed is a seed", True)
+"""
+WAIT = "import time, pathlib; pathlib.Path({!r}).touch(); time.sleep({})"
 
-def test_study_collects_metrics_over_seeds(course, monkeypatch):
-    (course / "data" / "studies").mkdir(parents=True)
-    monkeypatch.setattr(runs, "data_folder", lambda: course / "data")
-    write_notebook(
-        course,
-        "01_good",
-        'run.record("seed", SEED)',
-        'run.claim("late", SEED > 1000); run.demonstrate("a seed is a seed", True)',
+
+@contextlib.contextmanager
+def made_up(folder):
+    """A course with its own copy of the package, so that workers find it, too."""
+    for part in ("tlhelpers", "data"):
+        skip = shutil.ignore_patterns("__pycache__", "studies", "pets", "models")
+        shutil.copytree(ROOT / part, folder / part, ignore=skip)
+    (folder / "data" / "studies").mkdir()
+    paths = [str(folder), str(ROOT / "tests" / "offline")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    # As the workers have it: one thread, whose sums come out the same everywhere.
+    environment |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    how = {"cwd": folder, "env": environment, "start_new_session": True, **pipes}
+    started = []
+
+    def start(*words):
+        started.append(subprocess.Popen([sys.executable, *map(str, words)], **how))
+        return started[-1]
+
+    start.folder = folder
+    try:
+        yield start
+    finally:
+        for process in started:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                for child in psutil.Process(process.pid).children(recursive=True):
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        child.kill()
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def study(tmp_path):
+    with made_up(tmp_path) as start:
+        yield start
+
+
+def finished(process, status=0):
+    text = process.communicate(timeout=240)[0]
+    assert process.returncode == status, text[-3000:]
+    return text
+
+
+def kept(start, number="01"):
+    return json.loads(
+        (start.folder / "data" / "studies" / f"{number}.json").read_text()
     )
-    assert cli.main(["study", "01", "--seeds", "3", "--out", "out"]) == 0
-    study = json.loads((course / "data" / "studies" / "01.json").read_text())
-    assert study["metrics"] == {"seed": [1000, 1100, 1200]}
-    assert study["claims_held"] == {"late": 2}
-    assert study["seeds"] == [1000, 1100, 1200]
-    assert study["command"] == "tlhelpers study 01 --seeds 3"
 
 
-def test_study_needs_two_seeds(course):
-    with pytest.raises(CourseError, match="at least 2"):
-        runs.run_study("01", seeds=1, out=course)
+def command(*more, seeds=3):
+    return ["-m", "tlhelpers", "study", "01", "--seeds", seeds, "--out", "out", *more]
 
 
-def test_study_stops_where_a_run_fails(course, monkeypatch, capsys):
-    (course / "data").mkdir()
-    monkeypatch.setattr(runs, "data_folder", lambda: course / "data")
-    write_notebook(course, "01_bad", "1 / (SEED - 1100)")
-    assert cli.main(["study", "01", "--seeds", "3", "--out", "out"]) == 2
-    assert "Seed 1100: run failed." in capsys.readouterr().err
-    assert not (course / "data" / "studies").exists()
+def wait_for(holds, seconds=90):
+    end = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.1)
+    return found
 
 
-def test_study_refuses_what_is_no_number(course, monkeypatch, capsys):
-    (course / "data").mkdir()
-    monkeypatch.setattr(runs, "data_folder", lambda: course / "data")
+#: One run after the other, in one process: what the studies are compared with.
+SERIES = """
+from pathlib import Path
+from tlhelpers.course.run import run_course
+for seed in (1000, 1100, 1200, 1300):
+    found = run_course(["01"], out=Path("serial"), profile="mini", seed=seed)
+    print("LOSS", repr(found["notebooks"][0]["metrics"]["loss"]))
+"""
+
+
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory):
+    """What single runs find, seed by seed; it takes a minute, so it is done once."""
+    with made_up(tmp_path_factory.mktemp("serial")) as start:
+        write_notebook(start.folder, "01_good", TRAIN)
+        lines = finished(start("-c", SERIES)).splitlines()
+    return [float(line.split()[1]) for line in lines if line.startswith("LOSS")]
+
+
+def exact(start):
+    """The figures of the single runs, every bit of them."""
+    files = sorted((start.folder / "out").glob("01-*.json"))
+    return [json.loads(file.read_text())["metrics"]["loss"] for file in files]
+
+
+def test_a_study_finds_what_single_runs_find_bit_by_bit(study, serial):
+    """Two workers, then again: what is there is run anew only after a change."""
+    write_notebook(study.folder, "01_good", TRAIN)
+    assert "0 of 2 runs are there" in finished(study(*command(seeds=2)))
+    assert "2 of 3 runs are there" in finished(study(*command()))
+    assert exact(study) == serial[:3] and len({*serial}) == 4
+    found = kept(study)
+    assert found["metrics"] == {"loss": [round(v, 4) for v in serial[:3]]}
+    assert found["claims_held"] == {"an odd hundred": 1}
+    assert found["seeds"] == [1000, 1100, 1200]
+    assert found["command"] == "tlhelpers study 01 --seeds 3"
+    assert found["environment"]["versions"]["torch"]
+    (study.folder / "out" / "01-1000.json").write_text("{")
+    assert "1 of 2 runs are there" in finished(study(*command(seeds=2)))
+    assert exact(study) == serial[:3]
+
+
+@pytest.mark.parametrize("change", ["notebooks/01_good.ipynb", "tlhelpers/training.py"])
+def test_a_run_of_another_course_does_not_count(change, course, monkeypatch):
+    write_notebook(course, "01_good", TRAIN)
+    shutil.copytree(ROOT / "tlhelpers", course / "tlhelpers")
+    room = course / "tlhelpers" / "course" / "study.py"
+    monkeypatch.setattr(studies, "__file__", str(room))
+    before = studies.state.__wrapped__("01")
+    assert studies.state.__wrapped__("01") == before
+    (course / change).write_text((course / change).read_text("utf-8") + "\n")
+    assert studies.state.__wrapped__("01") != before
+
+
+def test_a_run_that_fails_costs_no_other(study):
+    write_notebook(study.folder, "01_bad", 'run.record("s", 1)', "1 / (SEED - 1000)")
+    text = finished(study(*command(seeds=2)), 2)
+    assert "01-1000: failed: cell" in text and "ZeroDivisionError" in text
+    assert "1 of 2 runs failed" in text and "Traceback" not in text
+    assert not (study.folder / "data" / "studies" / "01.json").exists()
+    assert [f.name for f in (study.folder / "out").glob("*.json")] == ["01-1100.json"]
+
+
+def test_a_figure_that_is_no_number_is_refused(course):
     write_notebook(course, "01_bad", 'run.record("score", float("nan"))')
-    assert cli.main(["study", "01", "--seeds", "2", "--out", "out"]) == 2
-    assert "recorded a value that is not finite" in capsys.readouterr().err
+    with pytest.raises(CourseError, match="no finite value"):
+        studies._run("01", 1000, studies.state("01"))
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def cluster(start, n, port):
+    """Start a scheduler and n workers, as on several machines."""
+    here = ("--host", "127.0.0.1", "--no-dashboard")
+    start("-m", "distributed.cli.dask_scheduler", *here, "--port", port)
+    address = f"tcp://127.0.0.1:{port}"
+    one = ("--nthreads", 1, "--no-dashboard", "--host", "127.0.0.1")
+    scratch = ("--local-directory", start.folder / "scratch")
+    words = ("-m", "distributed.cli.dask_worker", address, *one, *scratch)
+    return address, [start(*words) for _ in range(n)]
+
+
+def kernels(folder):
+    """The kernels that run below a folder."""
+    for p in psutil.process_iter(["cmdline", "cwd"]):
+        words = " ".join(p.info["cmdline"] or [])
+        if "ipykernel" in words and str(folder) in (p.info["cwd"] or ""):
+            yield p
+
+
+def test_a_worker_killed_in_the_middle_loses_nothing(study, serial):
+    mark = str(study.folder / "begun")
+    write_notebook(study.folder, "01_good", WAIT.format(mark, 3), TRAIN)
+    address, _ = cluster(study, 2, free_port())
+    running = study(*command("--scheduler", address, seeds=4))
+    wait_for(lambda: os.path.exists(mark))
+    kernel = wait_for(lambda: next(kernels(study.folder), None))
+    worker = kernel.parent()
+    assert "dask" in " ".join(psutil.Process(worker.ppid()).cmdline())
+    worker.send_signal(signal.SIGKILL)
+    finished(running)
+    assert exact(study) == serial
+    wait_for(lambda: not list(kernels(study.folder)))  # nor is the kernel left behind
+
+
+def test_a_scheduler_killed_in_the_middle_is_gone_on_from(study, serial):
+    mark = str(study.folder / "begun")
+    write_notebook(study.folder, "01_good", WAIT.format(mark, 2), TRAIN)
+    port = free_port()
+    address, _ = cluster(study, 1, port)
+    running = study(*command("--scheduler", address))
+    first = wait_for(lambda: list((study.folder / "out").glob("01-*.json")))
+    for p in psutil.process_iter(["cmdline"]):
+        words = p.info["cmdline"] or []
+        if "distributed.cli.dask_scheduler" in words and str(port) in words:
+            p.kill()
+    text = finished(running, 2)
+    assert "runs failed" in text and "Traceback" not in text
+    text = finished(study(*command()))  # here, without the scheduler
+    assert f"{len(first)} of 3 runs are there" in text
+    assert exact(study) == serial[:3]
+
+
+def test_a_study_that_is_stopped_is_gone_on_with(study, serial):
+    mark = str(study.folder / "begun")
+    write_notebook(study.folder, "01_good", WAIT.format(mark, 2), TRAIN)
+    running = study(*command())
+    first = wait_for(lambda: list((study.folder / "out").glob("01-*.json")))
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    wait_for(lambda: not list(kernels(study.folder)))
+    text = finished(study(*command()))
+    assert int(text.split(" of 3")[0].split()[-1]) >= len(first)
+    assert exact(study) == serial[:3]
+
+
+def test_a_worker_with_another_course_is_refused(monkeypatch):
+    monkeypatch.setattr(studies, "state", lambda number: "mine")
+    with pytest.raises(CourseError, match="another course"):
+        studies._run("01", 1000, "theirs")
+
+
+def test_where_no_scheduler_answers_the_words_say_how_to_start_one():
+    address = f"tcp://127.0.0.1:{free_port()}"
+    with pytest.raises(CourseError, match=f"No worker at {address}.*\n.*dask worker"):
+        studies._client(address)
+
+
+def test_study_needs_two_seeds(tmp_path):
+    with pytest.raises(CourseError, match="at least 2"):
+        studies.run_study(["01"], seeds=1, out=tmp_path)

@@ -16,12 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from notebook_tools import publishing
 from page_tools import picture_project, text_project
 from pictures import draw, fill
 from PIL import Image, features
 
 import tlhelpers as tl
-from tlhelpers.course import doctor, publish, run, session
+from tlhelpers.course import doctor, run, session
 from tlhelpers.course.cli import main
 from tlhelpers.machine import file_sha256
 from tlhelpers.project import load_project
@@ -394,8 +395,6 @@ WRONG = [
     *[["study", "00", "--seeds", s] for s in ("0", "1", "-3", "x")],
     *[["serve", f] for f in ("/nowhere", ".", "/dev/null", "")],
     ["serve", ".", "--port", "x"],
-    *[["publish", f] for f in ("/nowhere", ".", "/dev/null")],
-    *[["badges", r] for r in ("", "owner", "a/b/c", "https://x.y/z", "a b/c", "a/b\n")],
     *[[word] for word in ("", "fly", "--wings", "run --x")],
 ]
 
@@ -408,7 +407,7 @@ def test_a_wrong_command_is_refused_in_words(words, capsys, monkeypatch, tmp_pat
         words = [*words[:-1], str(run.notebooks_folder())]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(run, "_execute", lambda *_: pytest.fail("it ran"))
-    monkeypatch.setattr(publish, "replace_text", lambda *_: pytest.fail("it wrote"))
+    monkeypatch.setattr(run, "replace_text", lambda *_: pytest.fail("it wrote"))
     try:
         status = main(words)
     except SystemExit as stop:  # argparse
@@ -560,7 +559,7 @@ JSON += ['{"environment": {}, "notebooks": [{}]}', '{"metrics": ', "NaN", "\ufef
 @pytest.mark.parametrize("text", JSON, ids=lambda t: repr(t[:12]))
 def test_damaged_results_are_refused(text, tmp_path):
     (tmp_path / "results.json").write_text(text, encoding="utf-8")
-    assert in_words(lambda: publish.publish(tmp_path)) is None
+    assert in_words(lambda: publishing().keep_run(tmp_path)) is None
 
 
 @pytest.mark.parametrize("text", JSON, ids=lambda t: repr(t[:12]))

@@ -1,4 +1,4 @@
-"""The command ``tlhelpers``: run, study, doctor, download, serve, publish, badges."""
+"""The command ``tlhelpers``: run, study, doctor, download, serve."""
 
 import argparse
 import os
@@ -65,9 +65,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--seed", type=int, default=0)
     run.add_argument("-p", nargs=2, action="append", metavar=("NAME", "VALUE"))
     run.add_argument("--out", type=Path, default=Path("build/course"))
-    study = add("study", _study, "run one notebook with many seeds: data/studies/")
-    study.add_argument("number", metavar="NN")
+    study = add("study", _study, "run notebooks with many seeds: data/studies/")
+    study.add_argument("numbers", nargs="+", metavar="NN", help="01 02 …, or all")
     study.add_argument("--seeds", type=int, default=10)
+    study.add_argument("--scheduler", help="of Dask; none: this machine alone")
     study.add_argument("--out", type=Path, default=Path("build/study"))
     add("doctor", _doctor, "check this machine: packages, memory, data, network")
     add("download", _download, "fetch the data sets of the full profile")
@@ -75,10 +76,6 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("folder", type=Path, help="what project.save(folder) wrote")
     serving.add_argument("--port", type=int, default=0, help="0, the default: any")
     serving.add_argument("--no-browser", action="store_false", dest="open_browser")
-    keep = add("publish", _publish, "write measured figures into notebooks, README")
-    keep.add_argument("folder", nargs="?", type=Path, default=Path("build/course"))
-    badges = add("badges", _badges, "point badges and links at a repository")
-    badges.add_argument("repository", metavar="OWNER/NAME")
     return parser
 
 
@@ -88,10 +85,8 @@ def _later(room: str, name: str, extra: str = "run") -> Callable[..., Any]:
 
 
 _download = _later(".doctor", "download")
-_study = _later(".study", "run_study")
+_study = _later(".study", "run_study", "study")
 _serve = _later("..project.page", "serve", "serve")
-_publish = _later(".publish", "publish")
-_badges = _later(".publish", "set_repository")
 
 
 def _run(numbers: list[str], p: list[list[str]] | None, out: Path, **more: Any) -> int:

@@ -163,7 +163,7 @@ def run_course(
     paths, out = find_notebooks(numbers), out.expanduser().resolve()
     jobs = _jobs(paths, {"PROFILE": profile, "SEED": seed}, parameters or {})
     results: dict[str, Any] = {"environment": environment(), "notebooks": []}
-    with _reserved(out):
+    with reserved(out):
         print(f"{len(jobs)} notebooks → {out}")
         for k, (path, job) in enumerate(zip(paths, jobs), 1):
             _keep(out, results)
@@ -201,8 +201,20 @@ def claims(entry: dict[str, Any]) -> list[dict[str, Any]]:
     return [c for c in entry["claims"] if not c.get("demonstration")]
 
 
-def _reserved(out: Path) -> Any:
-    """Make a folder for this run alone, before it starts; return what frees it."""
+def reserved(out: Path) -> Any:
+    """Make a folder for this run alone, before it starts; return what frees it.
+
+    Parameters
+    ----------
+    out : Path
+        Absolute.
+
+    Raises
+    ------
+    CourseError
+        If nothing can be written there: full, read-only, no folder, in use by another
+        run, or with notebooks that no run has written.
+    """
     foreign = any(out.glob("*.ipynb")) and not (out / "results.json").is_file()
     if foreign or out == notebooks_folder().resolve():
         raise CourseError(f"{out} has notebooks that no run has written.", ELSEWHERE)
