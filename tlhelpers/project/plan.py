@@ -213,12 +213,12 @@ def parse_budget(budget: str | float) -> float:
     CourseError
         If it is none.
     """
-    # pandas knows minutes, but no mins, and reads 1.2.3 as 1.23. A number alone
-    # means seconds.
+    # pandas knows minutes, but no mins; it reads 1,5 as 15, and 1.2.3 as 1.23. A
+    # number alone means seconds.
     text = re.sub(r"(?<=[a-z])s\b", "", str(budget).strip().lower())
     text = re.sub(r"^[\d.]+$", r"\g<0> s", text)
     seconds = pd.to_timedelta(text, errors="coerce").total_seconds()
-    if not seconds > 0 or re.search(r"\.\d*\.", text):
+    if not seconds > 0 or re.search(r",|\.\d*\.", text):
         raise CourseError(f"{budget!r} is no time.", 'Write, e.g., "5 min" or "90 s".')
     return seconds
 
