@@ -13,6 +13,11 @@ NN    ?= all
 SITE  := $(VENV)/.site-installed
 TEACH := $(VENV)/.teach-installed
 PIP   := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt
+# PyTorch's builds for the CPU, 2.5 GB instead of 7: make course TORCH_INDEX=ADDRESS; docs/using.md
+# says where the address stands.
+ifdef TORCH_INDEX
+PIP   += --extra-index-url $(TORCH_INDEX)
+endif
 
 .PHONY: course lab site student slides assignment test test-changed test-colab test-gpu bench study doctor publish badges constraints clean
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import sysconfig
+import threading
 import venv
+import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import nbformat
@@ -133,3 +139,56 @@ def test_address_stands_in_one_place_and_is_used_everywhere():
         text = path.read_text(encoding="utf-8")
         for word in ("colab.research.google.com/github/", "mybinder.org/v2/gh/"):
             assert f"{word}{address}/" in text, path.name
+
+
+# --- PyTorch's builds for the CPU ----------------------------------------------------
+
+
+def wheel(folder, name, version):
+    """Put a package without content into an index in a folder."""
+    place = folder / name
+    place.mkdir(parents=True, exist_ok=True)
+    said = f"{name}-{version}.dist-info"
+    with zipfile.ZipFile(place / f"{name}-{version}-py3-none-any.whl", "w") as file:
+        meta = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        file.writestr(f"{said}/METADATA", meta)
+        file.writestr(f"{said}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        file.writestr(f"{said}/RECORD", "")
+    links = [f'<a href="{w.name}">{w.name}</a>' for w in place.glob("*.whl")]
+    (place / "index.html").write_text("\n".join(links))
+
+
+@pytest.fixture
+def indexes(tmp_path):
+    """Two package indexes on this machine: one usual, one of builds for the CPU."""
+    pins = (ROOT / "constraints.txt").read_text("utf-8")
+    for name in ("torch", "torchvision"):
+        version = re.search(rf"^{name}==(\S+)", pins, re.M)[1]
+        wheel(tmp_path / "usual", name, version)
+        wheel(tmp_path / "cpu", name, f"{version}+cpu")
+    quiet = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(quiet, directory=tmp_path))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize("cpu", [True, False])
+def test_torch_comes_without_cuda_where_its_index_is_named(indexes, tmp_path, cpu):
+    """The line that make would run, with these two packages and these two indexes."""
+    named = [f"TORCH_INDEX={indexes}/cpu"] * cpu
+    dry = ["make", "-n", "-B", "course", f"VENV={tmp_path / 'none'}", *named]
+    said = subprocess.run(dry, capture_output=True, text=True, cwd=ROOT, check=True)
+    (line,) = [x for x in said.stdout.splitlines() if "pip install" in x]
+    options = shlex.split(line)[4:]
+    where = options.index("-e")
+    options[where : where + 2] = ["torch", "torchvision"]
+    report = tmp_path / "report.json"
+    usual = ["--index-url", f"{indexes}/usual", "--target", str(tmp_path / "new")]
+    asked = ["--dry-run", "--quiet", "--report", str(report), *usual]
+    pip = [sys.executable, "-m", "pip", "install", "--isolated", *asked, *options]
+    subprocess.run(pip, check=True, cwd=ROOT)
+    found = json.loads(report.read_text("utf-8"))["install"]
+    assert {p["metadata"]["name"] for p in found} == {"torch", "torchvision"}
+    assert all(p["metadata"]["version"].endswith("+cpu") is cpu for p in found)
