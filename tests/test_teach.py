@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -20,6 +21,9 @@ TEACHING = ROOT / "docs" / "teaching"
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem[:2])
 WRITTEN = ("words", "reasons", "project")
 GUESS = "**Stop and guess"
+ADA, ANA = ("Ada Lovelace", None), ("Ana-Maria O'Neil", None)
+CONFIGURED = "CourseDirectory ClearSolutions ExecutePreprocessor AssignLatePenalties"
+CONFIGURED = CONFIGURED.split()
 #: The commands of a console script, one after the other in one process.
 RUN = """
 import shlex, sys
@@ -325,11 +329,42 @@ def hand_in(course, name, **changed):
     return file
 
 
+@pytest.mark.parametrize(
+    ("name", "student", "time"),
+    [
+        ("ada_05_word_vectors.ipynb", "ada", None),
+        ("ada_2026-12-01-18-00-00_05_word_vectors.ipynb", "ada", "2026-12-01-18-00-00"),
+        ("Ada Lovelace_47_assignsubmission_file_05_word_vectors.ipynb", *ADA),
+        ("Ada Lovelace_47_assignsubmission_file/05_word_vectors.ipynb", *ADA),
+        ("Ada Lovelace_47_assignsubmission_file_/05_word_vectors.ipynb", *ADA),
+        ("lovelaceada_12_345_05_word_vectors.ipynb", "lovelaceada", None),
+        ("lovelaceada_LATE_12_345_05_word_vectors-1.ipynb", "lovelaceada", None),
+        ("Ana-Maria O'Neil_47_assignsubmission_file/05_word_vectors.ipynb", *ANA),
+        ("05_word_vectors.ipynb", None, None),
+        ("ada_notes.ipynb", None, None),
+    ],
+)
+def test_the_names_of_usual_servers_are_understood(name, student, time):
+    config = {"FileNameCollectorPlugin": SimpleNamespace()}
+    made = SimpleNamespace(**{k: SimpleNamespace() for k in CONFIGURED}, **config)
+    source = (TEACHING / "nbgrader_config.py").read_text("utf-8")
+    exec(source, {"get_config": lambda: made})
+    pattern = made.FileNameCollectorPlugin.named_regexp
+    found = re.match(pattern, f"/class/downloaded/05/extracted/{name}")
+    assert (found and found["student_id"]) == student
+    if student:
+        assert found["timestamp"] == time and found["file_id"] == "05_word_vectors"
+
+
 @pytest.mark.small
 @pytest.mark.timeout(300)
 def test_a_class_of_three_is_graded(course):
-    """Ada is right; Ben breaks three cells; Cem is right, and a day and a bit late."""
-    hand_in(course, "ada")
+    """Ada is right, by Moodle; Ben breaks three cells; Cem is right, but late."""
+    file = hand_in(course, "ada")
+    with zipfile.ZipFile(file.with_name("moodle.zip"), "w") as archive:
+        folder = "Ada Lovelace_4711_assignsubmission_file"
+        archive.write(file, f"{folder}/{NOTEBOOKS[5].name}")
+    file.unlink()
     broken = {"answer_05_1": "answer = 0.48", "answer_05_2": "def answer(:"}
     broken["test_05_1"] = "assert True"
     file = hand_in(course, "ben_2026-12-01-12-00-00", **broken)
@@ -359,7 +394,7 @@ def test_a_class_of_three_is_graded(course):
     }
     # One, two and three stars; four points of the rubric, which a person gives.
     assert points == {
-        "ada": (6, 0, 6, 10),
+        "Ada Lovelace": (6, 0, 6, 10),
         "ben": (3, 0, 3, 10),
         "cem": (6, 1.2, 4.8, 10),
     }

@@ -8,10 +8,13 @@ c.ClearSolutions.code_stub = {"python": "answer = ..."}
 c.ClearSolutions.text_stub = "*Your sentences here.*"
 c.ExecutePreprocessor.timeout = 300  # seconds a cell may take
 # What a student hands in is called "ada_05_word_vectors.ipynb". Where a server adds the
-# time, "ada_2026-12-01-18-00-00_05_word_vectors.ipynb", lateness is known.
+# time, "ada_2026-12-01-18-00-00_05_word_vectors.ipynb", lateness is known. Moodle's and
+# Canvas' downloads have a name, then numbers; Moodle's may have a folder per student.
 c.FileNameCollectorPlugin.named_regexp = (
-    r".*[/\\](?P<student_id>[^_/\\]+)_(?:(?P<timestamp>\d{4}(?:-\d\d){5})_)?"
-    r"(?P<file_id>\d\d_\w+)\.ipynb"
+    r".*[/\\](?P<student_id>[^_/\\]+)"
+    r"(?:_\d+_assignsubmission_file_?[/\\]?|_(?:LATE_)?\d+_\d+_|_)"
+    r"(?:(?P<timestamp>\d{4}(?:-\d\d){5})_)?"
+    r"(?P<file_id>\d\d_\w+?)(?:-\d+)?\.ipynb"
 )
 
 
