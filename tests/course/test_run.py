@@ -461,3 +461,27 @@ def test_ctrl_c_keeps_what_is_done(course):
     status = [n["status"] for n in results(course / "out")["notebooks"]]
     assert status == ["passed", "interrupted"]
     assert (course / "out" / "index.html").is_file()
+
+
+def test_a_run_says_how_long_it_will_take_here(course, capsys, monkeypatch):
+    """The minutes of the published runs, times the pace of this machine."""
+    for name, seconds in (("01_a", 60), ("02_b", 120)):
+        write_notebook(course, name, "1")
+        path = course / "notebooks" / f"{name}.ipynb"
+        content = json.loads(path.read_text("utf-8"))
+        content["metadata"]["published"] = {"seconds": seconds}
+        path.write_text(json.dumps(content), encoding="utf-8")
+    monkeypatch.setattr(runner, "pace", lambda: 2.0)
+    texts = []
+    real = runner._execute
+    monkeypatch.setattr(runner, "_execute", lambda *a: texts.append(a[-1]) or real(*a))
+    assert cli.main(["run", "--out", "out"]) == 0
+    assert "2 notebooks, about 6 min → " in capsys.readouterr().out
+    assert texts == ["1/2, about 6 min: 01_a", "2/2, about 4 min: 02_b"]
+    monkeypatch.setenv("TLHELPERS_SMOKE", "1")
+    assert cli.main(["run", "--out", "out"]) == 0
+    assert "2 notebooks → " in capsys.readouterr().out
+    monkeypatch.delenv("TLHELPERS_SMOKE")
+    write_notebook(course, "03_new", "1")  # never published: nobody knows
+    assert cli.main(["run", "03", "--out", "out"]) == 0
+    assert "1 notebooks → " in capsys.readouterr().out

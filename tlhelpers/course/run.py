@@ -164,16 +164,26 @@ def run_course(
     jobs = _jobs(paths, {"PROFILE": profile, "SEED": seed}, parameters or {})
     results: dict[str, Any] = {"environment": environment(), "notebooks": []}
     with reserved(out):
-        print(f"{len(jobs)} notebooks → {out}")
+        print(f"{len(jobs)} notebooks{_time(paths, results)} → {out}")
         for k, (path, job) in enumerate(zip(paths, jobs), 1):
             _keep(out, results)
-            entry = _run_one(path, job, out, f"{k}/{len(jobs)}")
+            left = _time(paths[k - 1 :], results)
+            entry = _run_one(path, job, out, f"{k}/{len(jobs)}{left}:")
             results["notebooks"].append(entry)
             print(_line(entry), flush=True)
             if entry["status"] == "interrupted":
                 break
         _keep(out, results)
     return results
+
+
+def _time(paths: Sequence[Path], results: dict[str, Any]) -> str:
+    """Say about how long notebooks will take here, by their published runs."""
+    where, kept = results["environment"], [json.loads(p.read_bytes()) for p in paths]
+    known = [n["metadata"].get("published", {}).get("seconds", 0) for n in kept]
+    if is_smoke() or where["device"] != "cpu" or 0 in known:
+        return ""
+    return f", about {max(1, round(sum(known) * where['pace'] / 60))} min"
 
 
 def replace_text(path: Path, text: str) -> None:
