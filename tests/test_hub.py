@@ -45,7 +45,7 @@ APART = """
 mount -t tmpfs none "$1" && mkdir "$1/new" "$1/work"
 mount -t overlay none -o "lowerdir=/etc,upperdir=$1/new,workdir=$1/work" /etc
 mount -t tmpfs none /home
-if [ -n "$CLOSED" ]; then  # as after pyenv: Python lies in root's home, and opens to all
+if [ -n "$CLOSED" ]; then  # the Python of pyenv, in the home of root
     mkdir "$1/python" && mount --bind "$PYTHON" "$1/python"
     mount -t tmpfs none "$CLOSED" && mkdir -p "$PYTHON"
     mount --bind "$1/python" "$PYTHON"
