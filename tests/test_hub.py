@@ -95,10 +95,18 @@ def started(folder, proxy, before=(), **environment):
         "PYTHONPATH": os.pathsep.join([str(ROOT / "tests" / "offline"), str(ROOT)]),
         **environment,
     }
-    words = [*before, sys.executable, "-m", "jupyterhub", "-f"]
-    words += [HUB / "jupyterhub_config.py", f"--JupyterHub.hub_port={inside}"]
-    words += [f"--ConfigurableHTTPProxy.api_url=http://127.0.0.1:{api}"]
     folder.mkdir(parents=True, exist_ok=True)
+    config = HUB / "jupyterhub_config.py"
+    if settings.get("HUB_REHEARSAL") and not os.getuid():
+        # Who tests as root, as in a container, must say so; nothing else is changed.
+        text = (
+            f'load_subconfig("{config}")\nget_config().Spawner.args += ["--allow-root"]'
+        )
+        config = folder / "as_root.py"
+        config.write_text(text, encoding="utf-8")
+    words = [*before, sys.executable, "-m", "jupyterhub", "-f", config]
+    words += [f"--JupyterHub.hub_port={inside}"]
+    words += [f"--ConfigurableHTTPProxy.api_url=http://127.0.0.1:{api}"]
     log = folder / "hub.log"
     with log.open("wb") as out:
         hub = subprocess.Popen(
@@ -155,7 +163,10 @@ class Learner:
         me = f"users/{self.name}"
 
         def ready():
-            return self.ask("GET", me).json()["servers"].get("", {}).get("ready")
+            time.sleep(1)  # asking costs the hub more than the answer is worth
+            servers = self.ask("GET", me).json()["servers"]
+            assert servers, "the server did not start: see hub.log"
+            return servers[""]["ready"]
 
         wait_for(ready, seconds=240)
         made = self.ask("POST", f"{me}/tokens", json={"expires_in": 3600})
@@ -220,7 +231,7 @@ class Watch(threading.Thread):
     def __init__(self, homes):
         super().__init__(daemon=True)
         self.homes, self.over = str(homes), threading.Event()
-        self.most, self.together, self.virtual = {}, 0.0, 0.0
+        self.most, self.together = {}, 0.0
 
     def look(self):
         used = {}
@@ -281,8 +292,10 @@ def lesson(hub, learners):
         watch.look()
     finally:
         watch.over.set()
-    seconds = time.perf_counter() - since
-    return SimpleNamespace(found=found, sources=sources, watch=watch, seconds=seconds)
+    seconds, clock = time.perf_counter() - since, "__import__('time').process_time()"
+    cpu = sum(float(x.compute(clock, kernel=x.kernel)[0][0]) for x in learners)
+    more = {"seconds": seconds, "cpu": cpu / SEATS}
+    return SimpleNamespace(found=found, sources=sources, watch=watch, **more)
 
 
 @pytest.mark.small
@@ -291,15 +304,16 @@ def test_five_learners_run_the_first_lesson_at_once(lesson, capsys):
     for said, failed in lesson.found:
         assert failed == [] and len(said) == len(lesson.sources)
         # Small runs show their claims without judging them.
-        claims = [x for x, y in zip(said, lesson.sources) if "run.claim(" in y]
-        assert len(claims) == 3 and all(re.match("[✔·] ", x) for x in claims)
+        told = [x for x, y in zip(said, lesson.sources) if "run.claim(" in y]
+        assert len(re.findall("(?m)^[✔·] ", "".join(told))) == 3
     most = lesson.watch.most
     assert set(most) == set(NAMES) and min(most.values()) > 300
     assert max(most.values()) < 2.2 * 1024  # what the configuration counts with
     with capsys.disabled():
         print(
-            f"\n| {SEATS} | {lesson.seconds:.0f} | {min(most.values()):.0f} "
-            f"| {max(most.values()):.0f} | {lesson.watch.together:.0f} |"
+            f"\n| {SEATS} | {lesson.seconds:.0f} | {lesson.cpu:.0f} "
+            f"| {min(most.values()):.0f} | {max(most.values()):.0f} "
+            f"| {lesson.watch.together:.0f} |"
         )
 
 
@@ -349,7 +363,7 @@ def test_who_asks_for_too_much_gets_an_error_and_the_others_go_on(lesson, learne
     second = one.open_lesson().json()["id"]
     limit = "import resource; print(resource.getrlimit(resource.RLIMIT_DATA))"
     (said, *_), failed = one.compute(limit, GREEDY, kernel=second)
-    assert said == f"({3 * GB}, {3 * GB})\n"
+    assert said == f"({int(3.5 * GB)}, {int(3.5 * GB)})\n"
     assert [x["ename"].endswith("MemoryError") for x in failed] == [True]
     assert one.compute(GREEDY.replace("29", "26"), kernel=second) == (["67108864"], [])
     # What the lesson made is there still, in the kernels of both.

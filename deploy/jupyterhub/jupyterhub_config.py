@@ -19,8 +19,8 @@ CERTIFICATE, KEY = os.environ.get("HUB_CERTIFICATE"), os.environ.get("HUB_KEY")
 #: What a learner takes: the largest lesson 2.0 GB, the server beside it 0.2.
 SEAT = 2.2 * GB
 #: What one process may ask for. It asks for more than it uses: the largest lesson
-#: for 2.6 GB.
-MEMORY = float(os.environ.get("HUB_MEMORY_GB", 3)) * GB
+#: for 2.8 GB.
+MEMORY = float(os.environ.get("HUB_MEMORY_GB", 3.5)) * GB
 #: The system and the hub keep 2 GB. Who comes when all seats are taken is told so.
 SEATS = int(max(1, (psutil.virtual_memory().total - 2 * GB) // SEAT))
 SEATS = int(os.environ.get("HUB_SEATS", SEATS))
