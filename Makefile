@@ -12,6 +12,7 @@ SINCE ?= HEAD
 NN    ?= all
 SITE  := $(VENV)/.site-installed
 TEACH := $(VENV)/.teach-installed
+HUB   := $(VENV)/.hub-installed
 PIP   := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt
 # PyTorch's builds for the CPU, 2.5 GB instead of 7: make course TORCH_INDEX=ADDRESS; docs/using.md
 # says where the address stands.
@@ -19,7 +20,7 @@ ifdef TORCH_INDEX
 PIP   += --extra-index-url $(TORCH_INDEX)
 endif
 
-.PHONY: course lab site student slides assignment test test-changed test-colab test-gpu bench study doctor publish badges constraints clean
+.PHONY: course lab site student slides assignment hub test test-changed test-colab test-gpu bench study doctor publish badges constraints clean
 
 course: $(SETUP)        ## run every notebook: build/course/index.html
 	$(BIN)/tlhelpers run --out build/course
@@ -39,11 +40,14 @@ slides: $(TEACH)        ## a deck per lesson, without network: build/slides
 assignment: $(TEACH)    ## the exercises for nbgrader: build/assignment
 	$(BIN)/python docs/teaching/assignment.py build/assignment
 
-test: $(TESTS) $(SITE) $(TEACH)  ## the tests, offline, CPU
+hub: $(HUB)             ## JupyterHub for a class: deploy/jupyterhub/README.md
+	$(BIN)/jupyterhub -f deploy/jupyterhub/jupyterhub_config.py
+
+test: $(TESTS) $(SITE) $(TEACH) $(HUB)  ## the tests, offline, CPU
 	$(BIN)/python -m pytest -m "not notebooks and not versions" -n 2 --dist loadgroup
 	$(BIN)/python -m pytest -m notebooks
 
-test-changed: $(TESTS) $(SITE) $(TEACH)  ## only what differs from SINCE can affect (HEAD)
+test-changed: $(TESTS) $(SITE) $(TEACH) $(HUB)  ## only what differs from SINCE can affect (HEAD)
 	$(BIN)/python -m pytest --changed $(SINCE) -m "not notebooks and not versions" -n 2 --dist loadgroup
 	$(BIN)/python -m pytest --changed $(SINCE) -m notebooks
 
@@ -89,6 +93,10 @@ $(SITE): $(SETUP)
 
 $(TEACH): $(SETUP)
 	$(PIP) -e ".[teach]"
+	@echo installed > $@
+
+$(HUB): $(SETUP)
+	$(PIP) -e ".[hub]"
 	@echo installed > $@
 
 $(BIN):
