@@ -132,8 +132,7 @@ def _run(number: str, seed: int, wanted: str) -> dict[str, Any]:
     entry = found["notebooks"][0]
     if entry["status"] not in GOOD or None in entry["metrics"].values():
         raise CourseError(f"{entry['status']}: {entry['error'] or 'no finite value'}")
-    # The pace of a machine that is busy says nothing.
-    return {"state": wanted, **entry, "environment": found["environment"] | {"pace": 0}}
+    return {"state": wanted, **entry, "environment": found["environment"]}
 
 
 def _write(number: str, runs: list[Any], out: Path) -> None:
@@ -144,7 +143,8 @@ def _write(number: str, runs: list[Any], out: Path) -> None:
     held = [{c["text"]: int(c["holds"]) for c in claims(run)} for run in runs]
     study = {
         "command": f"tlhelpers study {number} --seeds {len(runs)}",
-        "environment": runs[0]["environment"],
+        # The pace of a machine that is busy says nothing.
+        "environment": runs[0]["environment"] | {"pace": None},
         "seeds": [run["parameters"]["SEED"] for run in runs],
         "claims_held": pd.DataFrame(held).sum().to_dict(),
         "metrics": found.dropna(axis=1).to_dict("list"),
