@@ -349,7 +349,7 @@ def test_nobody_opens_the_server_of_another(lesson, learners):
 
 
 @pytest.mark.small
-def test_a_wrong_password_opens_nothing(hub):
+def test_a_wrong_password_opens_nothing(hub, learners):
     stranger = Learner(hub.address, "stranger", "guessed by somebody")
     assert stranger.came_in.status_code == 403
     assert stranger.ask("GET", "user").status_code == 403
