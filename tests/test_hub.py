@@ -323,7 +323,7 @@ def test_the_sixth_is_told_and_a_seat_that_becomes_free_is_free(hub, lesson, lea
     page = sixth.web.get("/hub/spawn")
     assert page.status_code == 429
     assert f"All {SEATS} seats are taken" in page.text
-    assert "Your work is kept" in page.text
+    assert "Your saved work is safe" in page.text
     asked = sixth.ask("POST", "users/sixth/server")
     assert asked.status_code == 429 and "limit exceeded" in asked.json()["message"]
     assert learners[-1].ask("DELETE", f"users/{NAMES[-1]}/server").status_code < 300

@@ -106,7 +106,7 @@ def fit(
                     try:
                         batch_loss = loss(logits, y)
                     except (IndexError, RuntimeError) as error:
-                        problem = f"The loss refuses labels of {y.dtype}: {error}"
+                        problem = f"Labels are whole numbers; got {y.dtype}: {error}"
                         raise CourseError(problem, "Number classes from 0.") from error
                 optimizer.zero_grad()
                 scaler.scale(batch_loss).backward()

@@ -114,7 +114,7 @@ def test_what_could_not_be_kept_is_refused_before_anything_is_computed(
         "tlhelpers.sources.load_source", lambda name, **_: load(name, pretrained=False)
     )
     monkeypatch.setattr(building.features, "extract_features", lambda *_, **__: 1 / 0)
-    with pytest.raises(tl.CourseError, match=f"'shapes' cannot be kept.*{said}"):
+    with pytest.raises(tl.CourseError, match=f"'shapes' cannot be saved.*{said}"):
         project.read_inputs(task, replace(plan(), **change))
 
 

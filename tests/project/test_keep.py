@@ -355,7 +355,7 @@ def test_what_no_project_may_say_is_refused(
         monkeypatch.setattr(projects, "_build", lambda *_: pytest.fail("built"))
     with pytest.raises(tl.CourseError, match=word) as caught:
         load_project(folder)
-    assert "→ Copy the whole folder again" in str(caught.value)
+    assert "copy the whole folder again" in str(caught.value)
     assert len(str(caught.value)) < 600
 
 
@@ -395,7 +395,7 @@ def test_a_tokenizer_that_is_none_is_never_asked_for_elsewhere(
             return kept
 
         rewritten(folder, change)
-    with pytest.raises(tl.CourseError, match="Copy the whole folder"):
+    with pytest.raises(tl.CourseError, match="copy the whole folder"):
         load_project(folder)
     assert network_attempts == []
 
@@ -432,7 +432,7 @@ def test_what_could_not_be_loaded_again_is_said_before_anything_is_written(
 ):
     older = projects_by_kind["images"].save(tmp_path / "kept")
     before = {file: file.read_bytes() for file in older.iterdir()}
-    with pytest.raises(tl.CourseError, match=f"'shapes' cannot be kept.*{word}"):
+    with pytest.raises(tl.CourseError, match=f"'shapes' cannot be saved.*{word}"):
         replace(projects_by_kind["images"], **change).save(older)
     assert {file: file.read_bytes() for file in older.iterdir()} == before
     load_project(older)

@@ -22,7 +22,7 @@ from .run import VERSIONS, claims, find_notebooks, replace_text, reserved, run_c
 from .session import is_smoke
 
 NEEDED = 2.5 * 2**30  # bytes: a kernel, and the worker that starts it
-START = "Start `dask scheduler`, and `dask worker ADDRESS --nthreads 1`."
+START = "Run `dask scheduler`; elsewhere `dask worker ADDRESS --nthreads 1`."
 GOOD, LEFT_OUT = ("passed", "claim does not hold"), {"studies", "__pycache__"}
 
 
@@ -83,7 +83,7 @@ def run_study(
             _write(name, [done.get(f) for f in jobs if jobs[f][0] == name], out)
     if missing := len(jobs) - len(done):
         problem = f"{missing} of {len(jobs)} runs failed."
-        raise CourseError(problem, "Look above; a second call repeats only these.")
+        raise CourseError(problem, "See why above; a second call repeats only these.")
 
 
 @cache
@@ -115,14 +115,14 @@ def _client(scheduler: str | None) -> distributed.Client:
         )
         client.wait_for_workers(1, timeout=30)
     except (OSError, ValueError) as error:  # a time-out is an OSError
-        raise CourseError(f"No worker at {scheduler}: {error}", START) from None
+        raise CourseError(f"No scheduler at {scheduler}: {error}", START) from None
     return client
 
 
 def _run(number: str, seed: int, wanted: str) -> dict[str, Any]:
     """Run a notebook, on a worker; what it prints would cut the bar of the study."""
     if state(number) != wanted:
-        raise CourseError("This worker has another course, or other versions.")
+        raise CourseError("This worker's course or versions differ from yours.")
     with (
         TemporaryDirectory() as name,
         contextlib.redirect_stdout(io.StringIO()) as said,

@@ -23,7 +23,7 @@ from ..machine import check_file, file_sha256
 AT_A_TIME = 16  # examples: more take more memory, and no less time on a CPU
 WEIGHTS, CARD = "network.safetensors", "project.json"
 TOKENIZER, PAGE = "tokenizer/tokenizer.json", "MODEL_CARD.md"
-COPY = "Copy the whole folder again, or make the project anew."
+COPY = "Take back what was changed, copy the whole folder again, or make it anew."
 CHANGE = "Fix what it names, free disk space or choose another folder, and retry."
 WORDS = Environment(loader=PackageLoader(__package__, "words"), autoescape=True)
 
@@ -190,7 +190,7 @@ class Project:
             If the project says what no project may say.
         """
         kept = vars(self) | {"network": None, "tokenizer": None, "sha256": sha256}
-        return _check(lambda: json.dumps(kept), f"{self.name!r} cannot be kept", "")
+        return _check(lambda: json.dumps(kept), f"{self.name!r} cannot be saved", COPY)
 
     def calibrated(self) -> nn.Module:
         """Return a copy of the network whose logits need no temperature any more.
@@ -281,10 +281,10 @@ def _check(read: Callable[[], str | bytes], place: str, step: str) -> dict[str, 
         json.dumps(kept, ensure_ascii=False).encode()  # and half a letter is none
         SCHEMA.validate(kept)
         if kept["class_names"] != kept["card"]["data"]["classes"]:
-            raise ValueError("class_names and card.data.classes differ")
+            raise ValueError("class_names differ from those it was trained with")
     except Exception as error:  # no right to read, no JSON, not as the schema says
         found = f"{getattr(error, 'json_path', '')} {getattr(error, 'message', error)}"
-        raise CourseError(f"{place}: {found:.300}.", step) from None
+        raise CourseError(f"{place}: {found.strip():.300}.", step) from None
     return kept
 
 

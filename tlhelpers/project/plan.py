@@ -219,7 +219,7 @@ def parse_budget(budget: str | float) -> float:
     text = re.sub(r"^[\d.]+$", r"\g<0> s", text)
     seconds = pd.to_timedelta(text, errors="coerce").total_seconds()
     if not seconds > 0 or re.search(r",|\.\d*\.", text):
-        raise CourseError(f"{budget!r} is no time.", 'Write, e.g., "5 min" or "90 s".')
+        raise CourseError(f"{budget!r} is no time span.", 'Write "1.5 min" or "90 s".')
     return seconds
 
 
