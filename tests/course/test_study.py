@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import shutil
 import signal
@@ -246,6 +247,15 @@ def test_where_no_scheduler_answers_the_words_say_how_to_start_one():
     address = f"tcp://127.0.0.1:{free_port()}"
     with pytest.raises(CourseError, match=f"No scheduler.*{address}.*\n.*dask"):
         studies._client(address)
+
+
+def test_dask_does_not_log_how_it_looked_for_a_scheduler(monkeypatch):
+    """What it logs while it looks is a traceback, or none: that is a matter of time."""
+    log = logging.getLogger("distributed")
+    monkeypatch.setattr(log, "level", logging.INFO)
+    with pytest.raises(CourseError):
+        studies._client(f"tcp://127.0.0.1:{free_port()}")
+    assert not logging.getLogger("distributed.utils").isEnabledFor(logging.ERROR)
 
 
 def test_study_needs_two_seeds(tmp_path):

@@ -1,9 +1,10 @@
 """Run notebooks with many seeds, on many cores or machines, for ``data/studies``."""
 
-import contextlib
 import io
 import json
+import logging
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -63,7 +64,7 @@ def run_study(
     jobs = {out / f"{name}-{s}.json": (name, s) for name in names for s in drawn}
     with reserved(out):
         for file, (name, _) in jobs.items():
-            with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+            with suppress(OSError, ValueError, LookupError, TypeError):
                 kept = json.loads(file.read_text("utf-8"))
                 done |= {file: kept} if kept["state"] == state(name) else {}
         print(f"{len(done)} of {len(jobs)} runs are there: {out}", flush=True)
@@ -109,6 +110,8 @@ def _client(scheduler: str | None) -> distributed.Client:
     n = int(n) or 1 if machine.default_device() == "cpu" else 1
     how = {"n_workers": n, "threads_per_worker": 1, "memory_limit": 0}
     how |= {"dashboard_address": None, "silence_logs": 50}
+    # Where a scheduler is lost, Dask's own log would show how it looked for it.
+    logging.getLogger("distributed").setLevel("CRITICAL")
     try:
         client = distributed.Client(
             scheduler, **({"timeout": 10} if scheduler else how)
@@ -123,11 +126,8 @@ def _run(number: str, seed: int, wanted: str) -> dict[str, Any]:
     """Run a notebook, on a worker; what it prints would cut the bar of the study."""
     if state(number) != wanted:
         raise CourseError("This worker's course or versions differ from yours.")
-    with (
-        TemporaryDirectory() as name,
-        contextlib.redirect_stdout(io.StringIO()) as said,
-    ):
-        with contextlib.redirect_stderr(said):
+    with TemporaryDirectory() as name, redirect_stdout(io.StringIO()) as said:
+        with redirect_stderr(said):
             found = run_course([number], out=Path(name), profile="mini", seed=seed)
     entry = found["notebooks"][0]
     if entry["status"] not in GOOD or None in entry["metrics"].values():
