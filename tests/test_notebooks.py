@@ -513,9 +513,33 @@ SABOTAGE = [
     ),
     (
         "10",
-        "copies in train flatter the score, and near-duplicates give them away",
+        "the project beats the same network from scratch, beyond chance",
+        'p = {"project": mine.probabilities',
+        'p = {"project": scratch.probabilities',
+    ),
+    (
+        "10",
+        "it is at most three points worse than logistic regression on features",
+        'p = {"project": mine.probabilities',
+        'p = {"project": scratch.probabilities',
+    ),
+    (
+        "10",
+        "a copy in train flatters the score, and near-duplicates give it away",
         "project.drop_leaks(leaky, found)",
         "leaky",
+    ),
+    (
+        "10",
+        "a temperature mends a model that is too sure",
+        "tl.fit_temperature(raw[side != k], labels[side != k])",
+        "1.0",
+    ),
+    (
+        "10",
+        "reloaded in another process, the project answers the same",
+        "load_project(sys.argv[1]).probabilities(x)",
+        "load_project(sys.argv[1]).probabilities(255 - x)",
     ),
 ]
 

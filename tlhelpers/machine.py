@@ -81,8 +81,7 @@ def autocast(device: str | None = None, precision: str | None = None) -> torch.a
     precision : {"fp32", "bf16", "fp16"} or None
         None: the fastest of the device; "fp32" changes nothing.
     """
-    device = device or default_device()
-    precision = precision or fast_precision(device)
+    device, precision = device or default_device(), precision or fast_precision(device)
     dtype = torch.float16 if precision == "fp16" else torch.bfloat16
     return torch.autocast(device, dtype=dtype, enabled=precision != "fp32")
 
@@ -151,9 +150,9 @@ def release_memory() -> None:
     After training on a CPU that is a few hundred megabytes, and small machines have
     two gigabytes.
     """
-    if sys.platform == "linux":
-        with suppress(AttributeError):
-            ctypes.CDLL(None).malloc_trim(0)  # glibc's alone
+    # Only glibc has it; on Windows there is no CDLL(None).
+    with suppress(AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def hub_reachable(timeout: float = 2.0) -> bool:

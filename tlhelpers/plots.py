@@ -1,13 +1,13 @@
 """Pictures of the lessons: take ``ax=None``, return Axes, carry alternative text.
 
 The colours are Okabe and Ito's, which colour-blind readers can tell apart; curves and
-points also differ in their markers. In a notebook the alternative text travels with the
-PNG.
+points also differ in their markers. A method keeps its colour throughout a notebook,
+and there the alternative text travels with the PNG.
 """
 
 import base64
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 from IPython import get_ipython
 from IPython.core.pylabtools import print_figure
-from matplotlib import font_manager as fonts
 from matplotlib.axes import Axes
+from matplotlib.font_manager import fontManager, get_font
 from PIL import Image
 
 from .errors import CourseError
@@ -26,6 +26,7 @@ from .tasks import read_image
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLES = [{"color": c, "marker": m} for c, m in zip(COLOURS, "osD^vPX")]
 MOST = 16  # rows of a table that can still be read
+_style_of: dict[str, int] = {}  # what has been drawn so far
 
 Names = Sequence[str]
 Images = Sequence[Any]
@@ -68,9 +69,9 @@ def describe(ax: Axes, text: str) -> Axes:
 def _families(text: str) -> tuple[list[str], str]:
     """Return fonts that draw a text together, and the letters that none has."""
     found, left = [*plt.rcParams["font.family"]], {c for c in text if c.isprintable()}
-    for font in sorted(fonts.fontManager.ttflist, key=lambda f: "DejaVu" not in f.name):
+    for font in sorted(fontManager.ttflist, key=lambda f: f.name != "DejaVu Sans"):
         if left and "Last Resort" not in font.name:  # which draws boxes for all letters
-            have = left & set(map(chr, fonts.get_font(font.fname).get_charmap()))
+            have = left & set(map(chr, get_font(font.fname).get_charmap()))
             found, left = found + [font.name] * bool(have), left - have
     return found, "".join(sorted(left))
 
@@ -94,6 +95,16 @@ def _finish(ax: Axes, text: str, *, legend: bool = False) -> Axes:
     if legend:
         ax.legend(frameon=False, fontsize=9)
     return describe(ax, text)
+
+
+def _styles(names: Iterable[str]) -> list[dict[str, str]]:
+    """Give each name the style that it had before, unless another here has it."""
+    found: list[int] = []
+    for name in names:
+        k = _style_of.setdefault(name, len(_style_of))
+        free = [i % 7 for i in range(k, k + 7) if i % 7 not in found]
+        found.append([*free, k % 7][0])
+    return [STYLES[k] for k in found]
 
 
 def _inset(ax: Axes, box: tuple[float, ...], image: Any) -> Axes:
@@ -125,7 +136,7 @@ def plot_images(
         One of its ``child_axes`` for each picture.
     """
     rows = -(-len(images) // columns)
-    ax = _axes(ax, 1.25 * columns, (1.55 if titles else 1.3) * rows)
+    ax = _axes(ax, 1.4 * columns, (1.7 if titles else 1.45) * rows)
     ax.axis("off")
     for i, (image, title) in enumerate(zip(images, titles or [""] * len(images))):
         row, column = divmod(i, columns)
@@ -138,7 +149,7 @@ def plot_images(
 def plot_heat(
     images: Images, maps: Sequence[Any], titles: Names = (), *, ax: Axes | None = None
 ) -> Axes:
-    """Lay heat maps over pictures, for example Grad-CAM.
+    """Show pictures in the light of heat maps, for example Grad-CAM: 0 is dark.
 
     Parameters
     ----------
@@ -156,11 +167,10 @@ def plot_heat(
     Axes
         One of its ``child_axes`` for each picture.
     """
-    ax = plot_images(images, titles, columns=len(images), ax=ax)
-    said = []
+    ax, said = plot_images(images, titles, columns=len(images), ax=ax), []
     for cell, heat in zip(ax.child_axes, map(np.asarray, maps)):
-        area = cell.images[0].get_extent()
-        cell.imshow(heat, extent=area, cmap="magma", alpha=0.5, interpolation="bicubic")
+        how = {"extent": cell.images[0].get_extent(), "interpolation": "bilinear"}
+        cell.imshow(0 * heat, "gray", alpha=0.8 * (1 - heat), **how)
         peak = np.argwhere(heat == heat.max())[0] + 0.5
         y, x = (3 * peak / heat.shape).astype(int)  # thirds
         where = f"{('top', 'middle', 'bottom')[y]} {('left', 'middle', 'right')[x]}"
@@ -238,13 +248,12 @@ def plot_scores(
     Axes
         The first method on top.
     """
-    ax = _axes(ax, 6.5, 0.6 + 0.5 * len(scores))
-    said = []
-    for row, (name, values) in enumerate(scores.items()):
+    ax, said = _axes(ax, 6.5, 0.6 + 0.5 * len(scores)), []
+    for row, ((name, values), style) in enumerate(zip(scores.items(), _styles(scores))):
         judged = isinstance(values, Mapping)
         dots = [values["accuracy"]] if judged else values
         low, high = (values["low"], values["high"]) if judged else (0, np.mean(dots))
-        colour, thick = COLOURS[row % 7], 0.15 if judged else 0.8
+        colour, thick = style["color"], 0.15 if judged else 0.8
         ax.barh(row, high - low, thick, low, color=colour, alpha=0.45)
         ax.plot(dots, [row] * len(dots), "o", color=colour, ms=5)
         ax.text(1.02, row, mean_sd(dots), va="center", fontsize=9)
@@ -268,7 +277,7 @@ def plot_curves(
     log: bool = False,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw scores along an axis, a band of ± one standard deviation over seeds.
+    """Draw scores along an axis, with bars of ± one standard deviation over seeds.
 
     Parameters
     ----------
@@ -286,19 +295,17 @@ def plot_curves(
     Returns
     -------
     Axes
-        With a line and a band for each name.
+        With a line for each name, and a bar wherever there are two scores or more.
 
     Source
     ------
     Label efficiency as a yardstick: Howard and Ruder 2018, figure 3.
     """
-    ax = _axes(ax, 6.5, 3.8)
-    said = []
-    for k, (name, curve) in enumerate(curves.items()):
+    ax, said = _axes(ax, 6.5, 3.8), []
+    for style, (name, curve) in zip(_styles(curves), curves.items()):
         x, runs = zip(*sorted(curve.items()))
         mean, sd = np.array([(np.mean(r), np.std(r, ddof=len(r) > 1)) for r in runs]).T
-        ax.plot(x, mean, label=name, **STYLES[k % 7])
-        ax.fill_between(x, mean - sd, mean + sd, color=COLOURS[k % 7], alpha=0.2, lw=0)
+        ax.errorbar(x, mean, sd, label=name, elinewidth=1, capsize=3, **style)
         said.append(f"{name} " + ", ".join(f"{i:g}: {m:.2f}" for i, m in zip(x, mean)))
     if chance is not None:
         ax.axhline(chance, color="black", ls="--", lw=1, label="chance")
@@ -387,12 +394,11 @@ def plot_points(
     Axes
         With one collection for each entry of the legend.
     """
-    ax = _axes(ax, 6.5, 4.2)
-    said = []
-    for k, (name, point) in enumerate(points.items()):
+    ax, said = _axes(ax, 6.5, 4.2), []
+    for style, (name, point) in zip(_styles(points), points.items()):
         members = point if isinstance(point, Mapping) else {"": point}
         xy = np.array([*members.values()], float).reshape(-1, 2)
-        ax.scatter(*xy.T, s=60, label=name, zorder=3, **STYLES[k % 7])
+        ax.scatter(*xy.T, s=60, label=name, zorder=3, **style)
         for label, (x, y) in zip(members, xy):
             ax.annotate(f"  {label}", (x, y), fontsize=8)
             said.append(f"{name} {label} {x:.3g}, {y:.3f}")

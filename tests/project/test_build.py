@@ -211,8 +211,8 @@ def test_the_best_on_valid_is_kept_and_the_start_is_left_alone(
     monkeypatch.setattr(building, "_calibrate", calibrate)
     monkeypatch.setattr(building, "_surely_better", lambda *_: True)
     unseen = {k: v for k, v in inputs.items() if k != "test"}
-    best = project.train_project(plan(), unseen, start)
-    assert best.card["method"]["kept"] == "halfway"
+    best, made = project.train_project(plan(), unseen, start)
+    assert best.card["method"]["kept"] == made.card["method"]["kept"] == "halfway"
     assert start.card["method"]["kept"] == "frozen"
     assert max(tl.drift(before, start.network).values()) == 0
     moved = tl.drift(before, best.network)
@@ -230,38 +230,79 @@ def test_where_nothing_is_better_the_frozen_one_is_kept(
     before, unseen = tl.snapshot(start.network), {k: inputs[k] for k in inputs}
     unseen["test"] = None
     for method in ("tuned", "frozen"):
-        made = project.train_project(plan(method), unseen, start)
-        assert made.card["method"]["kept"] == "frozen"
+        chosen, made = project.train_project(plan(method), unseen, start)
+        assert chosen is start and made.card["method"]["kept"] == "frozen"
         moved = tl.drift(before, made.network)
         assert {k for k, v in moved.items() if v} == {"body.fc"}
     assert max(tl.drift(before, start.network).values()) == 0
 
 
-def test_the_head_that_is_kept_learnt_from_train_and_valid(
-    task, plan, inputs, monkeypatch
-):
-    asked = []
-    real = building._set_temperature
-
-    def set_temperature(made, p, y):
-        asked.append((p, y))
-        return real(made, p, y)
-
+def test_a_frozen_choice_learns_from_train_and_valid(task, plan, inputs):
     start = project.repurpose(task, plan(), inputs)
-    monkeypatch.setattr(building, "_set_temperature", set_temperature)
-    made = project.train_project(plan("frozen"), inputs, start)
+    chosen, made = project.train_project(plan("frozen"), inputs, start)
     parts = [inputs[k] for k in ("train", "valid")]
     features = np.concatenate([part.features for part in parts])
     y = np.concatenate([part.y for part in parts])
-    wanted = building.fit_head(features, y).predict_proba(inputs["test"].features)
-    [(p, labels)] = asked
-    assert labels.tolist() == y.tolist()
-    # Predicted by heads that had not seen the example: less certain than the head.
-    said = building.fit_head(features, y).predict_proba(features)
-    rows = range(len(y))
-    assert p[rows, y].mean() < said[rows, y].mean()
+    head = building.fit_head(features, y)
+    wanted = head.predict_proba(inputs["test"].features)
+    assert made.temperature == chosen.temperature, "valid gave it, before it was learnt"
     made.temperature = 1.0
     assert np.abs(made.probabilities(inputs["test"].x) - wanted).max() < 0.02
+    assert made.card["figures"] == chosen.card["figures"]
+    assert "valid" in made.card["method"]["labels"]
+    assert "labels" not in chosen.card["method"]
+
+
+def test_a_tuned_choice_learns_once_more_as_it_was_chosen(
+    task, plan, inputs, monkeypatch
+):
+    seen = []
+
+    def fit(network, data, **options):
+        seen.append(len(data[0]))
+        for p in network.parameters():
+            p.data += len(seen)
+
+    start = project.repurpose(task, plan(steps=100), inputs)
+    monkeypatch.setattr(building.training, "fit", fit)
+    monkeypatch.setattr(building, "_surely_better", lambda *_: True)
+    figures = iter([9.0, 0.0])  # halfway, tuned
+
+    def calibrate(made, valid):
+        made.card["figures"]["held-out negative log-likelihood"] = next(figures)
+        made.temperature = 1.7
+        return made
+
+    monkeypatch.setattr(building, "_calibrate", calibrate)
+    chosen, made = project.train_project(plan(steps=100), inputs, start)
+    n = [len(inputs[k].x) for k in ("train", "valid")]
+    assert seen == [n[0], sum(n)] and n[1]
+    assert chosen.card["method"]["kept"] == made.card["method"]["kept"] == "tuned"
+    assert made.temperature == 1.7
+    head = building.fit_head(
+        np.r_[inputs["train"].features, inputs["valid"].features],
+        np.r_[inputs["train"].y, inputs["valid"].y],
+    )
+    linear = without_scaling(head[1], head[0].mean_, head[0].scale_)
+    weight = made.network.body.fc.weight.detach().double().numpy()
+    # Two classes have one row of coefficients: half of it to either side.
+    wanted = 0.2 * linear.coef_[0] / 2 + 2
+    assert np.allclose(weight[1], wanted, atol=1e-5)
+    assert torch.allclose(
+        made.network.body.conv1.weight, start.network.body.conv1.weight + 2
+    )
+
+
+def test_texts_of_two_lengths_are_joined():
+    a, b = (
+        building.Inputs(
+            torch.ones(2, n, dtype=torch.int64), torch.arange(2), np.ones((2, 3))
+        )
+        for n in (4, 7)
+    )
+    both = building._join(a, b)
+    assert both.x.shape == (4, 7) and both.x[:2, 4:].eq(0).all()
+    assert both.y.tolist() == [0, 1, 0, 1] and both.features.shape == (4, 3)
 
 
 def test_a_gain_within_its_standard_error_is_none():
@@ -305,7 +346,7 @@ def test_halfway_lies_between_the_start_and_the_end(task, plan, inputs, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("steps", "epochs", "rows"), [(1, 1, 8), (2, 1, 16), (7, 3, 16)]
+    ("steps", "epochs", "rows"), [(1, 1, 8), (2, 1, 16), (7, 2, 21)]
 )
 def test_the_steps_of_the_plan_are_taken(
     steps, epochs, rows, task, plan, inputs, monkeypatch
@@ -317,7 +358,7 @@ def test_the_steps_of_the_plan_are_taken(
         assert options["batch_size"] == 8 and options["body_factor"] == 1
 
     monkeypatch.setattr(building.training, "fit", fit)
-    assert len(inputs["train"].x) == 16
+    assert [len(inputs[k].x) for k in ("train", "valid")] == [16, 5]
     project.train_from_scratch(task, plan(steps=steps), inputs)
     assert calls == [(rows, epochs, 3e-3)]
 
@@ -341,7 +382,7 @@ def test_a_training_stops_when_the_budget_is_spent(
     said = "The training (scratch) stopped early: the budget is spent."
     assert said in capsys.readouterr().out
     assert made.probabilities(inputs["test"].x).shape == (len(task.test), 2)
-    best = project.train_project(short, inputs, start)
+    best, _ = project.train_project(short, inputs, start)
     tuned = "The training (tuned) stopped early" in capsys.readouterr().out
     assert tuned is (method == "tuned"), "what stands still needs no time"
     assert best.card["method"]["kept"] in ("frozen", "halfway", "tuned")
@@ -351,7 +392,7 @@ def test_a_training_stops_when_the_budget_is_spent(
 def test_a_training_that_has_no_time_at_all_leaves_its_start(task, plan, inputs):
     late, start = plan(), project.repurpose(task, plan(), inputs)
     late.left = -100.0
-    best = project.train_project(late, inputs, start)
+    best, _ = project.train_project(late, inputs, start)
     assert best.card["method"]["kept"] == "frozen"
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(building.training, "augment", lambda x: pytest.fail("trained"))
@@ -392,7 +433,7 @@ def test_temperature_sharpens_only_where_mistakes_say_how_far(monkeypatch):
     y = torch.arange(40) % 2
     valid = building.Inputs(torch.zeros(40, 1), y, None)
     p = np.where(np.arange(40)[:, None] % 2 == [0, 1], 0.6, 0.4)
-    monkeypatch.setattr(building.training, "predict_proba", lambda *a, **k: p)
+    monkeypatch.setattr(building, "answer", lambda *_: torch.from_numpy(np.log(p)))
     building._calibrate(made, valid)
     assert made.temperature == 1.0  # all right: nothing to learn from
     assert made.card["certain"] == pytest.approx(0.6)

@@ -215,7 +215,8 @@ def test_layers_that_share_or_turn_their_numbers_are_saved(
         second.attention = first.attention
     wanted = project.predict_proba(TEXTS)
     loaded = load_project(project.save(tmp_path))
-    np.testing.assert_array_equal(loaded.predict_proba(TEXTS), wanted)
+    # The same numbers in another order of the memory: a product may round otherwise.
+    assert np.abs(loaded.predict_proba(TEXTS) - wanted).max() < 1e-6
 
 
 # --- damage --------------------------------------------------------------------------

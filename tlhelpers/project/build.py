@@ -1,6 +1,7 @@
 """Build a project by its plan: frozen, tuned, the control from scratch; judge it."""
 
 from collections import namedtuple
+from collections.abc import Iterator
 from copy import deepcopy
 from timeit import default_timer
 
@@ -10,7 +11,7 @@ from scipy.stats import binomtest, ttest_rel
 from sklearn import metrics, model_selection, pipeline
 
 from .. import features, surgery, tasks, training, uncertainty
-from .keep import AT_A_TIME, TOKENIZER, WEIGHTS, Project, scale_head
+from .keep import AT_A_TIME, TOKENIZER, WEIGHTS, Project, answer, scale_head
 from .plan import RECIPES, Plan, logistic, new_project, splits
 
 FREEDOM = {"logisticregression__C": [0.003, 0.01, 0.03, 0.1, 0.3, 1.0]}
@@ -59,7 +60,7 @@ def repurpose(task: tasks.Task, plan: Plan, inputs: dict, *, seed: int = 0) -> P
     inputs : dict, split -> Inputs
         What :func:`read_inputs` gives.
     seed : int
-        Seed of the folds.
+        Seed of what the project starts with.
 
     Returns
     -------
@@ -67,12 +68,12 @@ def repurpose(task: tasks.Task, plan: Plan, inputs: dict, *, seed: int = 0) -> P
         Calibrated on valid.
     """
     project, train = new_project(task, plan, seed=seed), inputs["train"]
-    _put(fit_head(train.features, train.y.numpy(), seed=seed), project)
+    _put(fit_head(train.features, train.y.numpy()), project)
     project.card["method"]["kept"] = "frozen"
     return _calibrate(project, inputs["valid"])
 
 
-def fit_head(x: np.ndarray, y: np.ndarray, *, seed: int = 0) -> pipeline.Pipeline:
+def fit_head(x: np.ndarray, y: np.ndarray) -> pipeline.Pipeline:
     """Fit logistic regression; cross-validation chooses how free its weights are.
 
     Parameters
@@ -80,22 +81,16 @@ def fit_head(x: np.ndarray, y: np.ndarray, *, seed: int = 0) -> pipeline.Pipelin
     x : ndarray, shape (n, n_features), float32
         Features.
     y : ndarray, shape (n,), int
-    seed : int
-        Seed of the folds.
 
     Returns
     -------
     Pipeline
         CommonScaler and LogisticRegression.
     """
-    options = {"scoring": "neg_log_loss", "cv": _folds(y, seed)}
+    least = np.bincount(y).min()
+    options = {"scoring": "neg_log_loss", "cv": int(np.clip(least, 2, 5))}
     search = model_selection.GridSearchCV(logistic(), FREEDOM, **options)
     return search.fit(x, y).best_estimator_
-
-
-def _folds(y: np.ndarray, seed: int) -> model_selection.StratifiedKFold:
-    n = int(np.clip(np.bincount(y).min(), 2, 5))
-    return model_selection.StratifiedKFold(n, shuffle=True, random_state=seed)
 
 
 def _put(head: pipeline.Pipeline, project: Project) -> None:
@@ -105,13 +100,8 @@ def _put(head: pipeline.Pipeline, project: Project) -> None:
 
 
 def _calibrate(project: Project, valid: Inputs) -> Project:
-    """Choose the temperature on valid."""
-    p = training.predict_proba(project.network, valid.x, batch_size=AT_A_TIME)
-    return _set_temperature(project, p, valid.y.numpy())
-
-
-def _set_temperature(project: Project, p: np.ndarray, y: np.ndarray) -> Project:
-    """Let certainty agree with accuracy; sharpen only where mistakes say how far."""
+    """Choose the temperature on valid; sharpen only where mistakes say how far."""
+    p, y = answer(project.network, valid.x).softmax(dim=1).numpy(), valid.y.numpy()
     # With fewer mistakes nothing would stop the fit from claiming certainty.
     floor = 1.0 if sum(p.argmax(axis=1) != y) < 5 else 0.0
     project.temperature = max(uncertainty.fit_temperature(p, y), floor)
@@ -124,13 +114,14 @@ def _set_temperature(project: Project, p: np.ndarray, y: np.ndarray) -> Project:
 
 def train_project(
     plan: Plan, inputs: dict, frozen: Project, *, seed: int = 0
-) -> Project:
-    """Train by the plan: frozen first, then tuned, then the best of the way between.
+) -> tuple[Project, Project]:
+    """Train by the plan, choose on valid, then learn the choice from both parts.
 
-    The weights at the start, at the end and halfway between are judged on valid; the
-    middle is often better than both. The frozen one stays where the best of the others
-    gains less than its standard error; then nothing is left to choose, and its head is
-    fitted once more, on train and valid. The test part is not looked at.
+    Frozen comes first, then all layers are tuned. The weights at the start, at the end
+    and halfway between are judged on valid; the middle is often better than both. The
+    frozen one stays where the best of the others gains less than its standard error.
+    What was chosen is learnt once more, from train and valid; its temperature stays as
+    valid gave it. The test part is not looked at.
 
     Parameters
     ----------
@@ -144,43 +135,51 @@ def train_project(
 
     Returns
     -------
-    Project
-        Its card says under "method" what was kept.
+    chosen : Project
+        It has learnt from train alone. Its card says under "method" what was kept.
+    project : Project
+        The same, with the labels of valid, too: only test is left to judge it with.
 
     Source
     ------
     Kumar et al. 2022 (the start); Wortsman et al. 2022, Robust Fine-Tuning of
     Zero-Shot Models (the middle); Guo et al. 2017 (the temperature).
     """
-    best = frozen
-    if plan.method == "tuned":
-        first, tuned = surgery.snapshot(frozen.network.cpu()), deepcopy(frozen)
-        # A head that is certain of its examples leaves nothing to learn.
-        scale_head(surgery.freeze_batch_norm(tuned.network), 0.2)
-        _train(tuned, inputs, plan, seed, "tuned")
-        last = surgery.snapshot(tuned.network.cpu())
-        for kept, share in (("halfway", 0.5), ("tuned", 1.0)):
-            # Counters are whole numbers, and made so again when they are loaded.
-            way = {k: v.float().lerp(last[k].float(), share) for k, v in first.items()}
-            tuned.network.load_state_dict(way)
-            tuned.card["method"]["kept"] = kept
-            _calibrate(tuned, inputs["valid"])
-            if tuned.card["figures"][LOSS] < best.card["figures"][LOSS]:
-                best = deepcopy(tuned)
-    better = best is not frozen and _surely_better(best, frozen, inputs["valid"])
-    return best if better else _refit(frozen, inputs, seed)
+    ways = _tune(frozen, inputs["train"], plan, seed) if plan.method == "tuned" else ()
+    tried = [_calibrate(way, inputs["valid"]) for way in ways]
+    best = min([frozen, *tried], key=lambda made: made.card["figures"][LOSS])
+    if best is not frozen and not _surely_better(best, frozen, inputs["valid"]):
+        best = frozen
+    project, both = deepcopy(frozen), _join(inputs["train"], inputs["valid"])
+    _put(fit_head(both.features, both.y.numpy()), project)
+    if (kept := best.card["method"]["kept"]) != "frozen":
+        ways = _tune(project, both, plan, seed)
+        project = next(way for way in ways if way.card["method"]["kept"] == kept)
+    project.temperature = best.temperature
+    project.card |= deepcopy({k: best.card[k] for k in ("figures", "certain")})
+    project.card["method"]["labels"] = "chosen on valid, then learnt from it, too"
+    return best, project
 
 
-def _refit(frozen: Project, inputs: dict, seed: int) -> Project:
-    """Fit a new head on train and valid; cross-validation gives the temperature."""
-    project, parts = deepcopy(frozen), [inputs["train"], inputs["valid"]]
-    x = np.concatenate([part.features for part in parts])
-    y = np.concatenate([part.y.numpy() for part in parts])
-    head, options = fit_head(x, y, seed=seed), {"method": "predict_proba"}
-    p = model_selection.cross_val_predict(head, x, y, cv=_folds(y, seed), **options)
-    _put(head, project)
-    project.card["method"]["head"] = "fitted on train and valid"
-    return _set_temperature(project, p, y)
+def _join(a: Inputs, b: Inputs) -> Inputs:
+    """Put one split behind the other; texts become as long as the longest."""
+    x = torch.nn.utils.rnn.pad_sequence([*a.x, *b.x], batch_first=True)
+    return Inputs(x, torch.cat([a.y, b.y]), np.r_[a.features, b.features], a.seconds)
+
+
+def _tune(start: Project, data: Inputs, plan: Plan, seed: int) -> Iterator[Project]:
+    """Train all layers; give the network halfway and at the end."""
+    first, tuned = surgery.snapshot(start.network.cpu()), deepcopy(start)
+    # A head that is certain of its examples leaves nothing to learn.
+    scale_head(surgery.freeze_batch_norm(tuned.network), 0.2)
+    _train(tuned, data, plan, seed, "tuned")
+    last = surgery.snapshot(tuned.network.cpu())
+    for kept, share in (("halfway", 0.5), ("tuned", 1.0)):
+        # Counters are whole numbers, and made so again when they are loaded.
+        way = {k: v.float().lerp(last[k].float(), share) for k, v in first.items()}
+        tuned.network.load_state_dict(way)
+        tuned.card["method"]["kept"] = kept
+        yield deepcopy(tuned)
 
 
 def _surely_better(project: Project, other: Project, valid: Inputs) -> bool:
@@ -193,7 +192,7 @@ def _surely_better(project: Project, other: Project, valid: Inputs) -> bool:
 def train_from_scratch(
     task: tasks.Task, plan: Plan, inputs: dict, *, seed: int = 0
 ) -> Project:
-    """Train the control: the same network and steps, random weights at the start.
+    """Train the control: the same network, labels, steps; random weights at the start.
 
     Parameters
     ----------
@@ -207,25 +206,25 @@ def train_from_scratch(
     Returns
     -------
     Project
-        Calibrated on valid.
+        It has learnt from train and valid, and is not calibrated.
     """
     project = new_project(task, plan, pretrained=False, seed=seed)
-    _train(project, inputs, plan, seed, "scratch")
-    return _calibrate(project, inputs["valid"])
+    _train(project, _join(inputs["train"], inputs["valid"]), plan, seed, "scratch")
+    return project
 
 
-def _train(made: Project, inputs: dict, plan: Plan, seed: int, recipe: str) -> None:
+def _train(made: Project, data: Inputs, plan: Plan, seed: int, recipe: str) -> None:
     """Take the plan's steps: several passes, or one over a part of the examples.
 
     When the budget is spent, the training stops there and says so.
     """
-    (x, y, _, spent), rates = inputs["train"], RECIPES[plan.kind][recipe]
+    (x, y, _, spent), rates = data, RECIPES[plan.kind][recipe]
     most = plan.steps * rates["batch_size"]
     rows = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:most]
     torch.manual_seed(seed)  # of augmentation and dropout
     options = {**rates, "epochs": max(1, most // len(x)), "seed": seed}
-    # Fine-tuning and the control share what is left.
-    end = default_timer() + (plan.left - spent) / (2 if plan.method == "tuned" else 1)
+    # Fine-tuning, twice, and the control share what is left.
+    end = default_timer() + (plan.left - spent) / (3 if plan.method == "tuned" else 1)
 
     def prepare(batch: torch.Tensor) -> torch.Tensor:
         if default_timer() > end:

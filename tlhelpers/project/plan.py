@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn import linear_model, model_selection, pipeline
-from torch.nn.functional import interpolate
+from torchvision.transforms.functional import resize
 
 from .. import bert, datasets, features, heads, own_data, sources, surgery, training
 from ..errors import CourseError
@@ -19,11 +19,11 @@ from ..tasks import PARTS, ImageSplit, Task, TextSplit, open_picture
 from .keep import AT_A_TIME, SHAPE, WORDS, PictureClassifier, Project, answer
 
 KINDS = {"pictures": "images", "texts": "texts"}
-#: By kind: sizes, the best first; steps for each training example, enough and at most;
+#: By kind: sizes, the best first, and how many times as large as the usual example (its
+#: pixels, its words) they may be; steps for each training example, enough and at most;
 #: rates of fine-tuning and of the control from scratch.
 RECIPES = pd.read_json(Path(__file__).with_name("words") / "recipes.json")
 MOST = 10_000  # examples, so that nothing takes hours
-ENLARGED = 2.2  # times its own size: more adds nothing but time
 PLANNED = 0.7  # of the budget; the rest is for looking, drawing and surprises
 
 
@@ -259,7 +259,7 @@ def choose_plan(task: Task, *, method: str = "auto", budget: str = "5 min") -> P
     if method != "auto":
         condition, take, because = "your choice", f"method {method}", "you asked for it"
     if take.endswith("tuned"):
-        plan.seconds["fine-tuning"] = plan.seconds["control"]
+        plan.seconds["fine-tuning"] = 2 * plan.seconds["control"]
     fits = "fits" if sum(plan.seconds.values()) <= limit else "is too slow for"
     tried = " or ".join(str(draft.size) for draft in drafts)
     size = f"size {plan.size} (of {tried}), {plan.steps} steps: {fits} {budget}"
@@ -269,16 +269,16 @@ def choose_plan(task: Task, *, method: str = "auto", budget: str = "5 min") -> P
 
 
 def _sizes(task: Task, source: str) -> list[int]:
-    """Leave out sizes to which the pictures would only be blown up.
+    """Leave out sizes that add nothing but time: larger than the examples are.
 
     A transformer of timm takes one size only: it has a vector for each place.
     """
     if (cfg := sources.timm.get_pretrained_cfg(source[7:])) and cfg.fixed_input_size:
         return [cfg.input_size[-1]]
-    sizes = RECIPES[KINDS[task.KIND]]["sizes"]
+    sizes, enlarged = RECIPES[KINDS[task.KIND]][["sizes", "enlarged"]]
     some = np.random.default_rng(0).permutation(len(task.train))[:50]
     own = np.median(_extents(task.train.take(some)))
-    return [s for s in sizes if s <= ENLARGED * own] or sizes[-1:]
+    return [s for s in sizes if s <= enlarged * own] or sizes[-1:]
 
 
 def _draft(task: Task, source: str, size: int, limit: float) -> Plan:
@@ -286,15 +286,15 @@ def _draft(task: Task, source: str, size: int, limit: float) -> Plan:
     plan = Plan(KINDS[task.KIND], source.split()[1], "frozen", size, 0, {}, ())
     recipe, pace = RECIPES[plan.kind], measure_pace(task, plan)
     train, valid, test = map(len, splits(task))
-    # Frozen, halfway and tuned are tried on valid; project, frozen one and control
-    # are judged on test.
-    once = (train + valid + test) * pace["read"] + 3 * test * pace["answer"]
-    once += (train + 4 * valid + test) * pace["forward"]
+    # Frozen, halfway and tuned are tried on valid, two of them twice; project and
+    # control are judged on test.
+    once = (train + valid + test) * (pace["read"] + pace["forward"])
+    once += (5 * valid + 2 * test) * pace["answer"]
     step = pace["learn"] * recipe["tuned"]["batch_size"]
     # Few examples get sixty, however often they come round.
     most = max(60, int(recipe["steps"][1] * train))
-    # The control from scratch gets as many steps: each is paid twice.
-    steps = max(1, min(most, int((limit - once) / (2 * step))))
+    # Fine-tuning comes twice, and the control gets as many steps: each is paid thrice.
+    steps = max(1, min(most, int((limit - once) / (3 * step))))
     seconds = {"features and evaluation": once, "control": steps * step}
     return replace(plan, steps=steps, seconds=seconds)
 
@@ -315,13 +315,14 @@ def _best(task: Task, drafts: list[Plan]) -> Plan:
     """Return the draft whose frozen features predict best in cross-validation."""
     # About three hundred examples are enough to compare sizes on.
     n = min(task.smallest_class, max(3, 300 // task.n_classes))
-    x, y = task.train.take(task.rows(n)).tensors(max(d.size for d in drafts))
-    network = new_project(task, drafts[0]).network
-    options = {"cv": max(2, min(5, n)), "scoring": "neg_log_loss"}
+    some, texts = task.train.take(task.rows(n)), task.KIND == "texts"
+    x = None if texts else some.tensors(max(d.size for d in drafts))[0].float()
+    y, options = some.labels, {"cv": max(2, min(5, n)), "scoring": "neg_log_loss"}
 
     def score(draft: Plan) -> float:
-        small = interpolate(x.float(), draft.size, mode="bilinear", antialias=True)
-        z = features.extract_features(network, small, batch_size=AT_A_TIME)
+        made = new_project(task, draft)
+        z = made.encode(some.texts) if texts else resize(x, [draft.size] * 2)
+        z = features.extract_features(made.network, z, batch_size=AT_A_TIME)
         return model_selection.cross_val_score(logistic(C=0.1), z, y, **options).mean()
 
     return max(drafts, key=score)
@@ -344,8 +345,9 @@ def measure_pace(task: Task, plan: Plan) -> dict[str, float]:
     """
     project, recipe = new_project(task, plan), RECIPES[plan.kind]["tuned"]
     network = surgery.freeze_batch_norm(project.network)
-    # Texts are learnt from in batches of similar length, found among eight.
-    n = recipe["batch_size"] * (2 if plan.kind == "images" else 8)
+    # Texts are learnt from in batches of similar length, found among eight; of long
+    # ones eight would take too long.
+    n = recipe["batch_size"] * (2 if plan.kind == "images" else 1024 // plan.size)
     some = task.train.take(np.random.default_rng(0).permutation(len(task.train))[:n])
     x = project.encode([example for example, _ in some])
     data, rates = (x, torch.as_tensor(some.labels)), {**recipe, "lr": 1e-9}
