@@ -119,7 +119,16 @@ def softened(one, other, temperature):
     return (p * (p / q).log()).sum(1).mean()
 
 
-def other_features(now, kept, limit=0.95):
+def shuffled_helps(
+    *, n=5, by=(0.02, -0.01, 0.05, 0.01, 0.03), scale=1, names=("shuffled", "random")
+):
+    """Answer 09.1 with what the lesson's run.verdict returns."""
+    without = np.array([0.41, 0.44, 0.39, 0.42, 0.43])[:n] * scale
+    run = tl.start("mini", 0)
+    return run.verdict(without + scale * np.array(by)[:n], without, names=names)
+
+
+def other_features(now, kept, limit=0.9):
     """Answer 09.2 the right way, or with another limit."""
     return not np.corrcoef(now, kept)[0, 1] > limit
 
@@ -135,6 +144,28 @@ def twins(test, source, *, centre=True, mirror=True, limit=0.95):
     ways = [source, source[:, :, ::-1]] if mirror else [source]
     alike = np.max([flat(test) @ flat(s).T for s in ways], axis=0)
     return np.flatnonzero(alike.max(axis=1) > limit)
+
+
+def twins_by_numpy(test, source):
+    """Answer 09.3 with a list, from numpy's own correlation."""
+    test, *both = (x.reshape(len(x), -1) for x in (test, source, source[:, :, ::-1]))
+    alike = np.corrcoef(test, np.concatenate(both))[: len(test), len(test) :]
+    return [i for i, row in enumerate(alike) if (row > 0.9).any()]
+
+
+def twins_in_a_loop(test, source):
+    """Answer 09.3 with a set, picture by picture."""
+    found = set()
+    for i, picture in enumerate(test):
+        for other in (*source, *(s[:, ::-1] for s in source)):
+            a, b = (x.astype(float) - x.mean() for x in (picture, other))
+            if (a * b).sum() > 0.95 * length(a) * length(b):
+                found.add(i)
+    return found
+
+
+def length(x):
+    return np.linalg.norm(x)
 
 
 def menu(models, limit):
@@ -187,7 +218,7 @@ SOLUTIONS = {
     "08.1": [1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1))],
     "08.2": lambda s, t, T: softened(t, s, T) * T**2,
     "08.3": lambda models, limit: menu(models, limit),
-    "09.1": ["B"],
+    "09.1": lambda: shuffled_helps(),
     "09.2": lambda now, kept: other_features(now, kept),
     "09.3": lambda test, source: twins(test, source),
     "10.1": WILSON.low,
@@ -332,16 +363,21 @@ MISTAKES = [
         "not the fastest",
     ),
     ("08.3", lambda models, limit: menu(models, limit) or "weak", "return None"),
-    ("09.1", "B", "list of letters"),
-    ("09.1", ["A", "B"], "reaches zero"),
-    ("09.1", ["B", "C"], "wide spread"),
-    ("09.1", [], "Pair the draws"),
+    ("09.1", 0.02, "what run.verdict returned"),
+    ("09.1", [0.02, -0.01, 0.05, 0.01, 0.03], "what run.verdict returned"),
+    ("09.1", lambda: shuffled_helps(n=3), "fewer prove little"),
+    ("09.1", lambda: shuffled_helps(by=[0.0] * 5), "differences are equal"),
+    ("09.1", lambda: shuffled_helps(scale=100), "shares, 0 … 1"),
+    ("09.1", lambda: shuffled_helps(names=("a", "b")), "Name both arms"),
+    ("09.1", lambda: shuffled_helps(names=("random", "shuffled")), "source first"),
     ("09.2", lambda now, kept: True, "same features must pass"),
     ("09.2", lambda now, kept: (now != kept).any(), "rounding noise"),
     ("09.2", lambda now, kept: abs(now.sum() - kept.sum()) > 1, "one by one"),
     ("09.2", lambda now, kept: other_features(now, kept, 0.5), "half wrong"),
-    ("09.2", lambda now, kept: np.corrcoef(now, kept)[0, 1] < 0.95, "nan"),
-    ("09.2", lambda now, kept: abs(now - kept).max() > 0.1, "nan"),
+    ("09.2", lambda now, kept: np.corrcoef(now, kept)[0, 1] < 0.9, "nan"),
+    ("09.2", lambda now, kept: abs(now - kept).mean() > 0.3 * kept.mean(), "nan"),
+    ("09.2", lambda now, kept: other_features(now, kept, 0.99), "fresh JPEG"),
+    ("09.2", lambda now, kept: not np.allclose(now, kept, rtol=0.05), "fresh JPEG"),
     ("09.3", lambda test, source: [2], "Exact copies"),
     ("09.3", lambda test, source: twins(test, source, centre=False), "copies only"),
     ("09.3", lambda test, source: twins(test, source, mirror=False), "mirrored"),
@@ -393,10 +429,12 @@ RIGHT = [
     ("02.3", {k: torch.tensor(v) for k, v in drifted(15, 18, 22, 25).items()}),
     ("01.2", lambda x: (x.double() - 127.5) / 127.5),
     ("01.2", lambda x: 2 * (x / 255) - 1),
-    ("09.2", lambda now, kept: not np.allclose(now, kept, rtol=0.05)),
-    ("09.2", lambda now, kept: not abs(now - kept).mean() < 0.05 * kept.mean()),
-    ("09.1", ("B",)),
-    ("09.1", {"B"}),
+    ("09.1", lambda: shuffled_helps(by=(-0.02, 0.01, -0.05, -0.01, -0.03))),
+    ("09.1", lambda: shuffled_helps(by=(0.01, -0.02, 0.03, -0.03, 0.01))),
+    ("09.2", lambda now, kept: not abs(now - kept).mean() < 0.3 * kept.mean()),
+    ("09.2", lambda now, kept: not length(now - kept) < 0.4 * length(kept)),
+    ("09.3", lambda test, source: twins_by_numpy(test, source)),
+    ("09.3", lambda test, source: twins_in_a_loop(test, source)),
     ("01.3", lambda: plain_groups()),
     ("04.1", np.float32(0.125)),
     ("04.1", tl.ece(GROUPS, np.repeat([0, 1, 0, 1], [24, 6, 8, 2]))),
@@ -501,8 +539,9 @@ def runs(groups, seed):
 
 
 def answer_of(exercise, answer):
-    """Build the answers to 01.3 only when they are needed."""
-    return answer() if exercise == "01.3" and callable(answer) else answer
+    """Build the answers to 01.3 and 09.1 only when they are needed."""
+    built = exercise in ("01.3", "09.1") and callable(answer)
+    return answer() if built else answer
 
 
 def test_every_exercise_has_a_solution_and_two_mistakes():

@@ -5,17 +5,15 @@ from collections.abc import Callable
 import numpy as np
 
 
-def exercise_1(answer: list[str]) -> None:
-    """Answer with a list of letters, such as ["A", "C"]."""
-    assert not isinstance(answer, str) and set(answer) <= set("ABC"), (
-        'Answer with a list of letters, such as ["A", "C"].'
+def exercise_1(answer: tuple) -> None:
+    """Answer with what run.verdict returned, names=("shuffled", "random")."""
+    assert answer.n >= 5, "Take all five draws: fewer prove little."
+    assert answer.low < answer.high, (
+        "All differences are equal: give each draw its seed and each arm its source."
     )
-    assert "C" not in answer, "C gains on average. A wide spread is no loss."
-    assert "A" not in answer, "A is behind on average, but its interval reaches zero."
-    assert list(answer) == ["B"], (
-        "Pair the draws: take scratch minus source, draw by draw, then the interval of "
-        "these differences. Is all of it above zero?"
-    )
+    assert abs(answer.difference) < 0.5, "Compare shares, 0 … 1; one gains less."
+    first = "shuffled" if answer.difference >= 0 else "random"
+    assert answer.sentence.startswith(first), "Name both arms, and the source first."
 
 
 def exercise_2(answer: Callable) -> None:
@@ -29,6 +27,7 @@ def exercise_2(answer: Callable) -> None:
 
     assert not stop(kept), "The same features must pass: return False for them."
     assert not stop(kept * rng.normal(1, 1e-3, 200)), "Do not stop at rounding noise."
+    assert not stop(kept * rng.normal(1, 0.25, 200)), "A fresh JPEG (0.94) must pass."
     assert stop(rng.permutation(kept)), "Compare the features one by one, not by sums."
     half = 0.5 * (kept + rng.permutation(kept))
     assert stop(half), "Input that is half wrong passed: ask for a correlation near 1."
