@@ -491,8 +491,8 @@ SABOTAGE = [
     (
         "09",
         "negative transfer: a source trained too hot does harm, even when tuned",
-        "(blank(seed), ours, hot, mended)",
-        "(hot, ours, hot, mended)",
+        "(blank(seed), ours, hot, blank(seed), hot, mended)",
+        "(blank(seed), ours, hot, hot, hot, mended)",
     ),
     (
         "09",
@@ -514,7 +514,7 @@ SABOTAGE = [
     ),
     (
         "09",
-        "one reference picture tells every mistake from harmless changes",
+        "eight reference pictures tell every mistake from harmless changes",
         '"BGR": (source, z.flip(1))',
         '"BGR": (source, z)',
     ),
