@@ -491,8 +491,8 @@ SABOTAGE = [
     (
         "09",
         "negative transfer: a source trained too hot does harm, even when tuned",
-        "(blank(seed), ours, hot, blank(seed), hot, mended)",
-        "(blank(seed), ours, hot, hot, hot, mended)",
+        "(blank(seed), hot, mended)",
+        "(hot, hot, mended)",
     ),
     (
         "09",
