@@ -80,16 +80,15 @@ def abstained(p, doubtful):
     return np.where(doubtful, -1, p.argmax(axis=1))
 
 
-def weighted(tokens, vectors, weight):
-    """Answer 05.2."""
-    known = [t for t in tokens if t in vectors]
-    weights = [weight.get(t, 1) for t in known]
-    return np.average([vectors[t] for t in known], axis=0, weights=weights)
-
-
 def swapped(text):
     """Make every he of a text a she."""
     return " ".join("she" if word == "he" else word for word in text.split(" "))
+
+
+def word_by_word(text):
+    """Make every he a she without a single search for it."""
+    words = re.split(r"(\W+)", text)
+    return "".join("she" if word.lower() == "he" else word for word in words)
 
 
 def she(text):
@@ -206,8 +205,8 @@ SOLUTIONS = {
     "04.1": 0.125,
     "04.2": ["accuracy"],
     "04.3": lambda p: abstained(p, entropy(p, axis=1) > np.median(entropy(p, axis=1))),
-    "05.1": 0.96,
-    "05.2": lambda t, v, w: weighted(t, v, w),
+    "05.1": 0.5**0.5,
+    "05.2": ([0.86, 0.88, 0.87, 0.87], [0.87, 0.88, 0.86, 0.875], "neither"),
     "05.3": lambda predict, text: predict(she(text)) - predict(text),
     "06.1": 4.0,
     "06.2": lambda s, n, lr: np.interp(s, [0, 0.1 * n, n], [lr / 32, lr, lr / 32]),
@@ -299,14 +298,19 @@ MISTAKES = [
     ("04.3", lambda p: np.full(len(p), -1), "two certain"),
     ("04.3", lambda p: abstained(p, doubt(p) > 0.5) * 1.0, "whole numbers"),
     ("04.3", lambda p: entropy(p.mean(axis=0)), "for each row"),
-    ("05.1", 24, "divide by lengths"),
-    ("05.1", 0.48, "each of the two"),
-    ("05.1", 0.5, "(5 · 5)"),
-    ("05.2", 3, "function itself"),
-    ("05.2", lambda t, v, w: 0.5, "one vector"),
-    ("05.2", lambda t, v, w: weighted(t[:1], v, w), "plain mean"),
-    ("05.2", lambda t, v, w: weighted(t, v, {}), "three times"),
-    ("05.2", lambda t, v, w: weighted(sorted(set(t)), v, w), "occurs twice"),
+    ("05.1", 45, "between -1 and 1"),
+    ("05.1", 0.5, "which is not 1"),
+    ("05.1", 1.0, "0.5 divided"),
+    ("05.1", 0.25, "0.5 divided"),
+    ("05.1", [0.5, 0.5], "another form"),
+    ("05.2", (0.87, 0.86, "neither"), "per draw"),
+    ("05.2", ([0.87, 0.86, 0.88], [0.86, 0.87], "neither"), "same draws"),
+    ("05.2", ([0.87, 0.86], [0.87, 0.86], "neither"), "weights used"),
+    ("05.2", ([87.0, 86.5, 88.0], [85.25, 86.0, 86.5], "weighted"), "shares"),
+    ("05.2", ([0.73, 0.74, 0.72], [0.76, 0.765, 0.755], "neither"), "beyond that"),
+    ("05.2", ([0.73, 0.74, 0.72], [0.76, 0.765, 0.755], "weighted"), "beyond that"),
+    ("05.2", ([0.86, 0.88, 0.87], [0.87, 0.88, 0.84], "weighted"), "beyond that"),
+    ("05.2", ([0.86, 0.88], [0.87, 0.84]), "(weighted, plain, ahead)"),
     ("05.3", 0.1, "function itself"),
     ("05.3", lambda f, text: f(text.replace("he", "she")) - f(text), "whole words"),
     ("05.3", lambda f, text: f(text) - f(she(text)), "second minus the first"),
@@ -445,7 +449,13 @@ RIGHT = [
     ("04.3", lambda p: [*map(int, abstained(p, doubt(p) > np.median(doubt(p))))]),
     ("04.3", lambda p: abstained(p, doubt(p).argsort().argsort() >= len(p) / 2)),
     ("04.3", lambda p: torch.where(bits(p) > bits(p).median(), -1, p_max(p))),
-    ("05.2", lambda t, v, w: weighted([x for x in t if x in v.index_to_key], v, w)),
+    ("05.1", 0.71),
+    ("05.1", np.float32(0.7071)),
+    ("05.1", 1 / np.sqrt(2)),
+    ("05.2", (np.array([0.73, 0.74, 0.72]), np.array([0.76, 0.765, 0.755]), "plain")),
+    ("05.2", [(0.9, 0.91, 0.89), [0.85, 0.87, 0.85], np.str_("weighted")]),
+    ("05.3", lambda f, text: -f(text) + f(re.sub(r"(?i)\bhe\b", "she", text))),
+    ("05.3", lambda f, text: f(word_by_word(text)) - f(text)),
     ("06.2", lambda s, n, lr: np.float64(SOLUTIONS["06.2"](s, n, lr))),
     ("06.3", lambda rows, old, new: matched(rows, old, new).tolist()),
     ("07.1", 0.27),

@@ -3,36 +3,31 @@
 from collections.abc import Callable
 
 import numpy as np
+from scipy.stats import t
 
 from . import unlike
 
 
 def exercise_1(answer: float) -> None:
     """Answer with one number."""
-    assert -1 <= answer <= 1, "A cosine lies between -1 and 1: divide by lengths."
-    unlike(answer, {0.48: "Divide by the length of each of the two vectors, once."})
-    assert abs(answer - 0.96) < 1e-6, "(3·4 + 4·3) / (5 · 5)."
+    assert -1 <= answer <= 1, "A cosine lies between -1 and 1."
+    unlike(answer, {0.5: "Divide by the length of (0.5, 0.5), which is not 1."})
+    assert abs(answer - 0.5**0.5) < 5e-3, "0.5 divided by the length of (0.5, 0.5)."
 
 
-class _Vectors(dict):
-    """Two words and their vectors; the words are listed as gensim lists them."""
-
-    index_to_key = property(list)
-
-
-def exercise_2(answer: Callable) -> None:
-    """Take tokens, vectors and weights; return one vector, shape (d,)."""
-    vectors = _Vectors(a=np.array([1.0, 0.0]), b=np.array([0.0, 1.0]))
-    assert np.shape(answer(["a", "b"], vectors, {})) == (2,), "Return one vector."
-    assert np.allclose(answer(["a", "b", "?"], vectors, {}), [0.5, 0.5]), (
-        "Without weights it is the plain mean of the words that have a vector."
-    )
-    assert np.allclose(answer(["a", "b"], vectors, {"a": 3}), [0.75, 0.25]), (
-        "With weights 3 and 1 the first word counts three times: divide by the sum of "
-        "the weights, not by the number of words."
-    )
-    assert np.allclose(answer(["a", "a", "b"], vectors, {"b": 2}), [0.5, 0.5]), (
-        "A word that occurs twice counts twice."
+def exercise_2(answer: tuple) -> None:
+    """Answer with two rows of accuracies and a name: (weighted, plain, ahead)."""
+    weighted, plain, ahead = answer
+    paired = np.shape(weighted) == np.shape(plain) and np.size(plain) > 1
+    assert paired, "One accuracy per draw, the same draws for both."
+    gain = np.subtract(weighted, plain)
+    assert gain.any(), "Both are the same: were the weights used?"
+    assert abs(gain).max() < 1, "Accuracies are shares between 0 and 1."
+    mean, n = gain.mean(), len(gain)
+    half = t.ppf(0.975, n - 1) * gain.std(ddof=1) / n**0.5
+    who = "weighted" if mean > half else "plain" if mean < -half else "neither"
+    assert ahead == who, (
+        f"Weighted minus plain is {mean:.3f} ± {half:.3f}. Who is ahead beyond that?"
     )
 
 
