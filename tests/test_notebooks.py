@@ -399,12 +399,12 @@ SABOTAGE = [
     (
         "03",
         "late, trained units tell untaught classes apart best",
-        '"late": (source, "layer4")',
-        '"late": (untrained, "layer4")',
+        '"late": (source, "layer4", 1)',
+        '"late": (untrained, "layer4", 1)',
     ),
     (
         "03",
-        "all stages kept beat training from scratch by five points or more",
+        "after a short training, all stages kept lead from scratch by five points",
         "tl.load_source(small.name).model",
         "tl.load_source(small.name, pretrained=False, seed=seed).model",
     ),

@@ -32,8 +32,8 @@ def exercise_2(answer: Callable) -> None:
 
 
 def exercise_3(answer: Sequence[float]) -> None:
-    """Answer with two numbers, [first stage, last stage]."""
-    assert len(answer) == 2, "Two numbers are asked for: the first stage and the last."
-    first, last = map(float, answer)
-    assert max(first, last) < 0.95, "Too alike: the same network twice, or percent?"
-    assert 0 < last < first, "The first stage comes first; CKA lies between 0 and 1."
+    """Answer with three numbers, [never trained, from scratch, warm start]."""
+    assert len(answer) == len({*answer}) == 3, "Three numbers. Is a row here twice?"
+    never, scratch, warm = map(float, answer)
+    assert 0 < min(answer) and warm < 0.95, "CKA lies between 0 and 1. Percent?"
+    assert never < warm > scratch, "The warm start comes last: it is most alike."
