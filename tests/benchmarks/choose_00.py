@@ -17,7 +17,7 @@ from lesson_cells import ROOT, run_cells
 from sklearn.linear_model import LogisticRegression
 
 os.environ["TLHELPERS_SMOKE"] = "1"
-DRAWS, RATES, LENGTHS = range(100, 104), (1e-3, 3e-3, 1e-2), (20, 40)
+DRAWS, RATES, LENGTHS = range(100, 104), (1e-3, 3e-3, 1e-2), (40, 120)
 CS = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 COLUMNS = ["arm", "lr", "epochs", "draws", "valid", "chosen", "C"]
 
