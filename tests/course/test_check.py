@@ -13,6 +13,7 @@ from scipy.stats import binomtest, entropy
 
 import tlhelpers as tl
 from tlhelpers.course.check import exercises
+from tlhelpers.surgery import head_names
 
 EXERCISES = exercises()
 GROUPS = np.repeat([[0.9, 0.1], [0.6, 0.4]], [30, 10], axis=0)
@@ -27,7 +28,24 @@ def groups(*, lr=0.002, body_factor=0.05, still=True, n_classes=2, frozen=False)
         tl.freeze_batch_norm(model)
     if frozen:
         tl.freeze(model, but="classifier")
-    return tl.param_groups(model, lr=lr, body_factor=body_factor)
+    return model, tl.param_groups(model, lr=lr, body_factor=body_factor)
+
+
+def other_groups(change):
+    """Answer 01.3 with the groups changed, the network as it should be."""
+    model, (body, head) = groups()
+    if body["params"][0].ndim == 2:
+        body, head = head, body
+    return model, change(body, head)
+
+
+def restless():
+    """Answer 01.3 with batch-norm frozen by requires_grad_(False) alone."""
+    model = tl.replace_head(tl.load_source(pretrained=False).model, 2)
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.eval().requires_grad_(False)
+    return model, tl.param_groups(model, lr=0.002, body_factor=0.05)
 
 
 def by_gradient_only(network):
@@ -225,11 +243,15 @@ SOLUTIONS = {
     "10.3": lambda folder: unchanged(folder),
 }
 
+#: Notebooks whose every exercise is tried with three right forms and four wrong ones.
+PROVEN = ("00", "01", "02")
+
 # exercise, typical wrong answer, a word of the hint that helps with just this mistake
 MISTAKES = [
     ("00.1", "conv_head", "misleads"),
     ("00.1", "blocks", "body"),
     ("00.1", 6, "quotation marks"),
+    ("00.1", "conv_stem", "one number per class"),
     ("00.2", 29, "as a share"),
     ("00.2", 0.41, "over chance"),
     ("00.2", 0.0, "memory"),
@@ -253,7 +275,21 @@ MISTAKES = [
     ("01.3", lambda: groups(still=False), "freeze_batch_norm"),
     ("01.3", lambda: groups(frozen=True), "frozen"),
     ("01.3", lambda: groups(n_classes=1000), "replace_head"),
-    ("01.3", 0.002, "list of groups"),
+    ("01.3", 0.002, "(model, groups)"),
+    ("01.3", lambda: groups()[1], "(model, groups)"),
+    ("01.3", restless, "stops no statistics"),
+    (
+        "01.3",
+        lambda: other_groups(lambda body, head: [body | {"params": []}, head]),
+        "in no group",
+    ),
+    (
+        "01.3",
+        lambda: other_groups(
+            lambda body, head: [body | {"params": body["params"][:1]}, head]
+        ),
+        "in no group",
+    ),
     ("02.1", 512 * 7 * 7 * 256, "bias"),
     ("02.1", 512 * 256 + 256, "every place"),
     ("02.1", 512 * 256, "every place"),
@@ -424,9 +460,13 @@ RIGHT = [
     ("03.3", (np.float32(0.4), np.float32(0.3), np.float32(0.9))),
     ("03.3", torch.tensor([0.223, 0.331, 0.446])),
     ("00.1", np.str_("classifier")),
+    ("00.1", head_names(tl.load_source(pretrained=False).model)[0]),
     ("00.2", 0.29),
     ("00.2", np.float32(0.29)),
     ("00.3", ("pre-trained", "develop", "pre-trained")),
+    ("00.3", np.array(["pre-trained", "develop", "pre-trained"])),
+    ("01.1", 3843.0),
+    ("01.1", np.int64(3843)),
     ("02.1", 6_422_784),
     ("02.1", np.int64(6_422_784)),
     ("02.1", 6_422_784.0),
@@ -445,6 +485,7 @@ RIGHT = [
     ("09.3", lambda test, source: twins_by_numpy(test, source)),
     ("09.3", lambda test, source: twins_in_a_loop(test, source)),
     ("01.3", lambda: plain_groups()),
+    ("01.3", lambda: other_groups(lambda body, head: [head, body])),
     ("04.1", np.float32(0.125)),
     ("04.1", tl.ece(GROUPS, np.repeat([0, 1, 0, 1], [24, 6, 8, 2]))),
     ("04.1", (30 * abs(0.9 - 24 / 30) + 10 * abs(0.6 - 8 / 10)) / 40),
@@ -519,7 +560,7 @@ def plain_groups():
     model = tl.freeze_batch_norm(tl.replace_head(tl.load_source().model, 2))
     head = list(model.classifier.parameters())
     body = [p for n, p in model.named_parameters() if not n.startswith("classifier")]
-    return [{"params": body, "lr": 1e-4}, {"params": iter(head), "lr": 2e-3}]
+    return model, [{"params": body, "lr": 1e-4}, {"params": iter(head), "lr": 2e-3}]
 
 
 def without_momentum(network):
@@ -563,6 +604,12 @@ def test_every_exercise_has_a_solution_and_two_mistakes():
     assert set(SOLUTIONS) == set(EXERCISES)
     for exercise in EXERCISES:
         assert sum(e == exercise for e, *_ in MISTAKES) >= 2
+
+
+@pytest.mark.parametrize("exercise", [e for e in EXERCISES if e[:2] in PROVEN])
+def test_three_right_and_four_wrong_forms_are_tried(exercise):
+    assert 1 + sum(e == exercise for e, _ in RIGHT) >= 3
+    assert sum(e == exercise for e, *_ in MISTAKES + SLY) >= 4
 
 
 @pytest.mark.parametrize("exercise", sorted(SOLUTIONS))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 
+from ...surgery import train_unfrozen
 from . import unlike
 
 
@@ -43,18 +44,21 @@ def _scaled(answer: Callable, values: list[int]) -> list[float]:
     return answer(x)[0, 0, 0].float().tolist()
 
 
-def exercise_3(answer: list[dict]) -> None:
-    """Answer with a list of groups, dicts that hold params and lr, for an optimiser."""
-    groups = [(list(group["params"]), group["lr"]) for group in answer]
-    assert len(groups) > 1, "One part is missing. Is all of the body frozen?"
+def exercise_3(answer: tuple) -> None:
+    """Answer with (model, groups); groups are dicts that hold params and lr."""
+    model, groups = answer[0], [(list(g["params"]), g["lr"]) for g in answer[1]]
     head, rate = next((p, lr) for p, lr in groups if any(w.ndim == 2 for w in p))
     assert len(head) == 2, "The head's group holds more than its weight and its bias."
     assert head[0].shape[0] == 2, "Two classes: call tl.replace_head first."
     assert abs(rate - 0.002) < 1e-9, "The head should learn at 0.002: see lr."
-    body = [(p, lr) for p, lr in groups if p is not head]
-    assert all(abs(lr - 0.0001) < 1e-9 for _, lr in body), (
+    assert all(abs(lr - 0.0001) < 1e-9 for p, lr in groups if p is not head), (
         "The body's rate is not a twentieth of the head's: see body_factor."
     )
-    assert all(w.ndim > 1 for p, _ in body for w in p if w.requires_grad), (
-        "Batch-norm parameters still learn. Call tl.freeze_batch_norm first."
+    given = {id(w) for p, _ in groups for w in p if w.requires_grad}
+    left_out = [w for w in model.parameters() if w.ndim > 1 and id(w) not in given]
+    assert not left_out, "Part of the network is frozen, or in no group."
+    norms = [m for m in train_unfrozen(model).modules() if hasattr(m, "running_mean")]
+    assert not any(m.training or m.weight.requires_grad for m in norms), (
+        "Batch-norm still learns, or wakes when training starts: requires_grad_(False) "
+        "stops no statistics. See tl.freeze_batch_norm."
     )

@@ -7,18 +7,13 @@ import torch
 from torch import nn
 
 from ...surgery import train_unfrozen
-from . import unlike
 
 
 def exercise_1(answer: int) -> None:
     """Answer with one whole number."""
     assert int(answer) == answer, "The number of parameters is a whole number."
-    mistakes = {
-        512 * 7 * 7 * 256: "Those are the weights; each output has a bias, too.",
-        512 * 256 + 256: "Flatten keeps every place: 512 · 7 · 7 numbers go in.",
-        512 * 256: "Flatten keeps every place: 512 · 7 · 7 numbers go in.",
-    }
-    unlike(answer, mistakes)
+    assert answer != 512 * 7 * 7 * 256, "Those are the weights; add a bias per output."
+    assert answer > 512 * 257, "Flatten keeps every place: 512 · 7 · 7 numbers go in."
     assert answer == 512 * 7 * 7 * 256 + 256, "Inputs times outputs, and a bias each."
 
 
