@@ -29,7 +29,8 @@ DRAWS = range(100, 103)
 RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 KNOWN = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)  # for networks that answer the question already
 KNOWING = ("new channel at zero", "colours only, tuned")
-FROZEN = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)  # only the head and what stands behind the frozen part
+#: Where only the head and what stands behind the frozen part learn.
+FROZEN = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 
 Row = tuple[str, float, int, int, float]
 
