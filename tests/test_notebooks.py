@@ -345,8 +345,8 @@ SABOTAGE = [
     (
         "00",
         "a perfect score on the training pictures can hide a poor model",
-        "LogisticRegression(max_iter=500)",
-        "LogisticRegression(C=1e-6, max_iter=500)",
+        "t.flatten(1).numpy() / 255 for t",
+        "tl.extract_features(source, t) for t",
     ),
     (
         "00",
@@ -380,7 +380,7 @@ SABOTAGE = [
     ),
     (
         "02",
-        "the transfer gain is ten points or more",
+        "the gain over the same network from scratch is ten points or more",
         'pretrained=way != "from scratch"',
         "pretrained=False",
     ),
