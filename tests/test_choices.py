@@ -13,6 +13,10 @@ CHOICES = sorted((ROOT / "data" / "studies").glob("choices_*.csv"))
 each = pytest.mark.parametrize("path", CHOICES, ids=lambda p: p.stem)
 
 
+#: Choices at the end of what was tried, and the words with which the lesson says so.
+AT_THE_EDGE = {("04", "fine-tuned", "epochs"): "more passes might help"}
+
+
 def read(path):
     """Return {arm: rows}, of the arms that a lesson compares; others are remarks."""
     by_arm = {}
@@ -31,14 +35,28 @@ def literals(path):
 
     A single number is the rate, or C where the table has one.
     """
-    number = path.stem.removeprefix("choices_")
-    (notebook,) = (p for p in NOTEBOOKS if p.name.startswith(number))
     comment, said = f"# chosen on valid: data/studies/{path.name}", {}
-    for cell in json.loads(notebook.read_text("utf-8"))["cells"]:
-        _, *below = "".join(cell["source"]).split(comment)
-        for source in below:
-            said |= ast.literal_eval(ast.parse(source).body[0].value)
+    for source in sources(path.stem.removeprefix("choices_")):
+        for below in source.split(comment)[1:]:
+            said |= ast.literal_eval(ast.parse(below).body[0].value)
     return said
+
+
+def sources(number):
+    """Return what stands in the cells of a lesson."""
+    (notebook,) = (p for p in NOTEBOOKS if p.name.startswith(number))
+    cells = json.loads(notebook.read_text("utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in cells]
+
+
+def edges(by_arm):
+    """Yield (arm, setting) where the chosen value is the smallest or largest tried."""
+    for arm, rows in by_arm.items():
+        (chosen,) = (row for row in rows if row["chosen"] == "1")
+        for setting in {"lr", "epochs", "steps", "C"} & chosen.keys():
+            tried = {float(row[setting]) for row in rows if row[setting]}
+            if len(tried) > 1 and float(chosen[setting]) in (min(tried), max(tried)):
+                yield arm, setting
 
 
 @each
@@ -60,3 +78,21 @@ def test_the_best_on_valid_was_chosen_with_equal_effort(path):
         (chosen,) = (row for row in rows if row["chosen"] == "1")
         assert float(chosen["valid"]) == max(float(row["valid"]) for row in rows)
         assert all(int(row["draws"]) >= 3 for row in rows)
+
+
+@pytest.mark.parametrize("number", ["03", "04"])
+def test_what_was_chosen_lies_inside_what_was_tried_or_the_lesson_admits_it(number):
+    path = ROOT / "data" / "studies" / f"choices_{number}.csv"
+    admitted = {(arm, setting) for n, arm, setting in AT_THE_EDGE if n == number}
+    assert set(edges(read(path))) == admitted
+    text = " ".join(" ".join(sources(number)).split())
+    for arm, setting in admitted:
+        assert AT_THE_EDGE[number, arm, setting] in text
+
+
+def test_a_choice_at_the_edge_is_noticed():
+    tried = [{"lr": lr, "epochs": "8", "chosen": "0"} for lr in ("1e-3", "3e-3", "1e-2")]
+    tried[1]["chosen"] = "1"
+    assert not list(edges({"way": tried}))
+    tried[1]["chosen"], tried[0]["chosen"] = "0", "1"
+    assert list(edges({"way": tried})) == [("way", "lr")]
