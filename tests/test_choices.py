@@ -91,7 +91,8 @@ def test_what_was_chosen_lies_inside_what_was_tried_or_the_lesson_admits_it(numb
 
 
 def test_a_choice_at_the_edge_is_noticed():
-    tried = [{"lr": lr, "epochs": "8", "chosen": "0"} for lr in ("1e-3", "3e-3", "1e-2")]
+    rates = ("1e-3", "3e-3", "1e-2")
+    tried = [{"lr": lr, "epochs": "8", "chosen": "0"} for lr in rates]
     tried[1]["chosen"] = "1"
     assert not list(edges({"way": tried}))
     tried[1]["chosen"], tried[0]["chosen"] = "0", "1"
