@@ -262,11 +262,13 @@ def test_curves_order_the_budgets_and_mark_chance():
 
 def test_bars_are_one_standard_deviation_and_one_run_has_none():
     curves = {"a": {5: [0.5], 20: [0.9, 0.8]}}
-    bars = tl.plot_curves(curves, xlabel="labels").collections[0].get_segments()
+    ax = tl.plot_curves(curves, xlabel="labels")
+    alone, bar = ax.collections[0].get_segments()
     sd = np.std([0.9, 0.8], ddof=1)
-    (alone, below), (low, high) = bars[0][:, 1], bars[1][:, 1]
-    assert alone == below == 0.5
-    assert (low, high) == pytest.approx((0.85 - sd, 0.85 + sd))
+    assert alone.size == 0
+    assert bar[:, 1] == pytest.approx([0.85 - sd, 0.85 + sd])
+    # Nor has one run the two strokes at the ends of an empty bar.
+    assert all(np.isnan(line.get_ydata()[0]) for line in ax.get_lines()[1:3])
 
 
 def test_counts_have_the_truth_in_rows():

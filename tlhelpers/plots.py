@@ -1,8 +1,8 @@
 """Pictures of the lessons: take ``ax=None``, return Axes, carry alternative text.
 
 The colours are Okabe and Ito's, which colour-blind readers can tell apart; curves and
-points also differ in their markers. A method keeps its colour throughout a notebook,
-and there the alternative text travels with the PNG.
+points also differ in their markers. A method keeps its colour from figure to figure, as
+far as seven go round. In a notebook the alternative text travels with the PNG.
 """
 
 import base64
@@ -168,9 +168,9 @@ def plot_heat(
         One of its ``child_axes`` for each picture.
     """
     ax, said = plot_images(images, titles, columns=len(images), ax=ax), []
-    for cell, heat in zip(ax.child_axes, map(np.asarray, maps)):
+    for cell, heat in zip(ax.child_axes, map(np.float64, maps)):
         how = {"extent": cell.images[0].get_extent(), "interpolation": "bilinear"}
-        cell.imshow(0 * heat, "gray", alpha=0.8 * (1 - heat), **how)
+        cell.imshow(0 * heat, "gray", alpha=(0.8 - 0.8 * heat).clip(0, 1), **how)
         peak = np.argwhere(heat == heat.max())[0] + 0.5
         y, x = (3 * peak / heat.shape).astype(int)  # thirds
         where = f"{('top', 'middle', 'bottom')[y]} {('left', 'middle', 'right')[x]}"
@@ -304,7 +304,7 @@ def plot_curves(
     ax, said = _axes(ax, 6.5, 3.8), []
     for style, (name, curve) in zip(_styles(curves), curves.items()):
         x, runs = zip(*sorted(curve.items()))
-        mean, sd = np.array([(np.mean(r), np.std(r, ddof=len(r) > 1)) for r in runs]).T
+        mean, sd = np.array([(np.mean(r), pd.Series(r).std()) for r in runs]).T
         ax.errorbar(x, mean, sd, label=name, elinewidth=1, capsize=3, **style)
         said.append(f"{name} " + ", ".join(f"{i:g}: {m:.2f}" for i, m in zip(x, mean)))
     if chance is not None:

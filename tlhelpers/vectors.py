@@ -69,7 +69,7 @@ def average_vectors(vectors: object, tokens: Sequence[Sequence[str]]) -> np.ndar
         What gensim's ``get_mean_vector`` gives text by text, many times faster.
     """
     vectors.fill_norms()
-    known = ([vectors.key_to_index[w] for w in t if w in vectors] for t in tokens)
+    known = ([k for w in t if (k := vectors.get_index(w, -1)) >= 0] for t in tokens)
     units = (vectors.vectors[k] / vectors.norms[k, None] for k in known)  # (n_known, d)
     means = [u.sum(axis=0) / max(len(u), 1) for u in units]
     return np.array(means, dtype=np.float32).reshape(-1, vectors.vector_size)

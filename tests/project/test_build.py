@@ -346,7 +346,7 @@ def test_halfway_lies_between_the_start_and_the_end(task, plan, inputs, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("steps", "epochs", "rows"), [(1, 1, 8), (2, 1, 16), (7, 2, 21)]
+    ("steps", "epochs", "rows"), [(1, 1, 8), (2, 1, 16), (7, 3, 21)]
 )
 def test_the_steps_of_the_plan_are_taken(
     steps, epochs, rows, task, plan, inputs, monkeypatch

@@ -150,14 +150,14 @@ def train_project(
     best = min([frozen, *tried], key=lambda made: made.card["figures"][LOSS])
     if best is not frozen and not _surely_better(best, frozen, inputs["valid"]):
         best = frozen
-    project, both = deepcopy(frozen), _join(inputs["train"], inputs["valid"])
-    _put(fit_head(both.features, both.y.numpy()), project)
+    project, a, b = deepcopy(frozen), inputs["train"], inputs["valid"]
+    _put(fit_head(np.r_[a.features, b.features], np.r_[a.y, b.y]), project)
     if (kept := best.card["method"]["kept"]) != "frozen":
-        ways = _tune(project, both, plan, seed)
+        ways = _tune(project, _join(a, b), plan, seed)
         project = next(way for way in ways if way.card["method"]["kept"] == kept)
     project.temperature = best.temperature
     project.card |= deepcopy({k: best.card[k] for k in ("figures", "certain")})
-    project.card["method"]["labels"] = "chosen on valid, then learnt from it, too"
+    project.card["method"]["labels"] = "train and valid; figures are from before valid"
     return best, project
 
 
@@ -222,7 +222,7 @@ def _train(made: Project, data: Inputs, plan: Plan, seed: int, recipe: str) -> N
     most = plan.steps * rates["batch_size"]
     rows = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:most]
     torch.manual_seed(seed)  # of augmentation and dropout
-    options = {**rates, "epochs": max(1, most // len(x)), "seed": seed}
+    options = {**rates, "epochs": max(1, round(most / len(x))), "seed": seed}
     # Fine-tuning, twice, and the control share what is left.
     end = default_timer() + (plan.left - spent) / (3 if plan.method == "tuned" else 1)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn import linear_model, model_selection, pipeline
-from torchvision.transforms.functional import resize
+from torch.nn.functional import interpolate
 
 from .. import bert, datasets, features, heads, own_data, sources, surgery, training
 from ..errors import CourseError
@@ -42,9 +42,9 @@ class Plan:
     size : int
         Side of the pictures in pixels, or the most pieces of a text.
     steps : int
-        Of fine-tuning, and of the control from scratch.
+        Of each fine-tuning (to choose, then with all labels), and of the control.
     seconds : dict, stage -> float
-        The estimate, from batches that were timed.
+        The estimate, from batches that were timed; "fine-tuning" is both together.
     why : tuple of str
         One reason for each choice.
     left : float
@@ -315,14 +315,13 @@ def _best(task: Task, drafts: list[Plan]) -> Plan:
     """Return the draft whose frozen features predict best in cross-validation."""
     # About three hundred examples are enough to compare sizes on.
     n = min(task.smallest_class, max(3, 300 // task.n_classes))
-    some, texts = task.train.take(task.rows(n)), task.KIND == "texts"
-    x = None if texts else some.tensors(max(d.size for d in drafts))[0].float()
-    y, options = some.labels, {"cv": max(2, min(5, n)), "scoring": "neg_log_loss"}
+    x, y = task.train.take(task.rows(n)).tensors(max(d.size for d in drafts))
+    network = new_project(task, drafts[0]).network
+    options = {"cv": max(2, min(5, n)), "scoring": "neg_log_loss"}
 
     def score(draft: Plan) -> float:
-        made = new_project(task, draft)
-        z = made.encode(some.texts) if texts else resize(x, [draft.size] * 2)
-        z = features.extract_features(made.network, z, batch_size=AT_A_TIME)
+        small = interpolate(x.float(), draft.size, mode="bilinear", antialias=True)
+        z = features.extract_features(network, small, batch_size=AT_A_TIME)
         return model_selection.cross_val_score(logistic(C=0.1), z, y, **options).mean()
 
     return max(drafts, key=score)
@@ -345,9 +344,8 @@ def measure_pace(task: Task, plan: Plan) -> dict[str, float]:
     """
     project, recipe = new_project(task, plan), RECIPES[plan.kind]["tuned"]
     network = surgery.freeze_batch_norm(project.network)
-    # Texts are learnt from in batches of similar length, found among eight; of long
-    # ones eight would take too long.
-    n = recipe["batch_size"] * (2 if plan.kind == "images" else 1024 // plan.size)
+    # Texts are learnt from in batches of similar length, found among eight.
+    n = recipe["batch_size"] * (2 if plan.kind == "images" else 8)
     some = task.train.take(np.random.default_rng(0).permutation(len(task.train))[:n])
     x = project.encode([example for example, _ in some])
     data, rates = (x, torch.as_tensor(some.labels)), {**recipe, "lr": 1e-9}
