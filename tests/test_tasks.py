@@ -461,7 +461,8 @@ def test_fastai_sees_the_pictures_that_the_rest_of_the_lesson_sees(tmp_path):
     names["run"] = SimpleNamespace(device="cpu")
     exec(cell, names)
     dls, sample = names["dls"], task.sample(3, 0)
-    for split, seen in ((sample.train, dls.train_ds), (task.valid, dls.valid_ds)):
+    watched = task.valid.take(range(0, len(task.valid), 4))  # a quarter of it will do
+    for split, seen in ((sample.train, dls.train_ds), (watched, dls.valid_ds)):
         assert len(split) == len(seen)
         for i in range(len(split)):
             np.testing.assert_array_equal(np.asarray(seen[i][0]), split[i][0])

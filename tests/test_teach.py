@@ -182,7 +182,7 @@ def test_a_word_of_the_answer_left_open_is_noticed(tmp_path):
     copies = tool("copies")
     copies.fold = lambda summary, text, kind="": text
     copies.build(tmp_path, ["05"])
-    with pytest.raises(AssertionError, match="in the open: The river"):
+    with pytest.raises(AssertionError, match="in the open: Left: the product"):
         test_student_cannot_read_an_answer_off(tmp_path, NOTEBOOKS[5])
 
 
@@ -392,16 +392,17 @@ def test_a_class_of_three_is_graded(course):
         )
         for name, row in rows.items()
     }
-    # One, two and three stars; four points of the rubric, which a person gives.
+    # One, two and three stars. A person gives three points for a judgement in the
+    # learner's own words, and four of the rubric.
     assert points == {
-        "Ada Lovelace": (6, 0, 6, 10),
-        "ben": (3, 0, 3, 10),
-        "cem": (6, 1.2, 4.8, 10),
+        "Ada Lovelace": (6, 0, 6, 13),
+        "ben": (3, 0, 3, 13),
+        "cem": (6, 1.2, 4.8, 13),
     }
     told = (course / "feedback" / "ben" / "05" / f"{NOTEBOOKS[5].stem}.html").read_text(
         encoding="utf-8"
     )
-    assert "Divide by the length of each of the two vectors, once." in told
+    assert "0.5 divided by the length of (0.5, 0.5)." in told
     assert "SyntaxError" in told
 
 

@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 LESSON = HERE.parents[1] / "notebooks" / "00_start_here.ipynb"
 #: The cells, by their names: answers of the three lines, scores of all ways.
 ANSWERS, SCORES = "nb00-39", "nb00-34"
-ROW, GAP = 156, 14  # pixels: height of a row of answers, space below it
+ROW, GAP = 171, 14  # pixels: height of a row of answers, space below it
 SHOWN = 8  # answers in a row
 
 

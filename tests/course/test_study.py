@@ -251,11 +251,14 @@ def test_where_no_scheduler_answers_the_words_say_how_to_start_one():
 
 def test_dask_does_not_log_how_it_looked_for_a_scheduler(monkeypatch):
     """What it logs while it looks is a traceback, or none: that is a matter of time."""
-    log = logging.getLogger("distributed")
-    monkeypatch.setattr(log, "level", logging.INFO)
+    names = ("distributed", "distributed.client", "distributed.utils")
+    for name in names:
+        monkeypatch.setattr(logging.getLogger(name), "level", logging.INFO)
+    monkeypatch.setattr(logging.getLogger("distributed.utils"), "level", logging.NOTSET)
     with pytest.raises(CourseError):
         studies._client(f"tcp://127.0.0.1:{free_port()}")
-    assert not logging.getLogger("distributed.utils").isEnabledFor(logging.ERROR)
+    for name in names:
+        assert not logging.getLogger(name).isEnabledFor(logging.ERROR)
 
 
 def test_study_needs_two_seeds(tmp_path):

@@ -111,7 +111,8 @@ def _client(scheduler: str | None) -> distributed.Client:
     how = {"n_workers": n, "threads_per_worker": 1, "memory_limit": 0}
     how |= {"dashboard_address": None, "silence_logs": 50}
     # Where a scheduler is lost, Dask's own log would show how it looked for it.
-    logging.getLogger("distributed").setLevel("CRITICAL")
+    for name in ("distributed", "distributed.client"):  # each has a level of its own
+        logging.getLogger(name).setLevel("CRITICAL")
     try:
         client = distributed.Client(
             scheduler, **({"timeout": 10} if scheduler else how)
