@@ -92,7 +92,8 @@ def read_data(
     Raises
     ------
     CourseError
-        If the task is unknown or does not fit the path, or the data cannot be used.
+        If the task is unknown or does not fit the path, or the data cannot be used:
+        sizes are chosen by cross-validation, so each class needs two to learn from.
     """
     pictures = Path(path).expanduser().is_dir() if path else task != "texts"
     if task not in ("auto", "images" if pictures else "texts"):
@@ -108,7 +109,7 @@ def read_data(
         rows = [rng.permutation(len(s))[: len(s) * MOST // total or 1] for s in parts]
         made = replace(made, **{k: s.take(r) for k, s, r in zip(PARTS, parts, rows)})
         made.card["remarks"].append(f"took at random {MOST} of {total}")
-    return made.need()
+    return made.need(2)
 
 
 def splits(task: Task) -> list[ImageSplit | TextSplit]:
@@ -139,14 +140,14 @@ def drop_leaks(task: Task, pairs: pd.DataFrame) -> Task:
     Raises
     ------
     CourseError
-        If a class has nothing left in train or in valid.
+        If a class has fewer than two examples left in train, or none in valid.
     """
     # The splits of a pair stand in the order train, valid, test.
     across = pairs[pairs["split"] != pairs["other split"]]
     for part, leaks in across.groupby("split")["row"]:
         rows = np.delete(np.arange(len(getattr(task, part))), leaks)
         task = replace(task, **{part: getattr(task, part).take(rows)})
-    return task.need(why="Near-duplicates were dropped: this needs")
+    return task.need(2, why="Near-duplicates were dropped: this needs")
 
 
 def count_classes(task: Task) -> pd.DataFrame:
@@ -249,7 +250,9 @@ def choose_plan(task: Task, *, method: str = "auto", budget: str = "5 min") -> P
     now, kind, limit = default_timer(), KINDS[task.KIND], PLANNED * parse_budget(budget)
     table = decision_table().set_index("if there are")
     (source, known), rules = table.loc[task.KIND], table.drop([*KINDS]).itertuples()
-    drafts = [_draft(task, source, size, limit) for size in _sizes(task, source)]
+    # Fine-tuning comes twice, and the control gets as many steps: each is paid thrice.
+    times = 1 if method == "frozen" else 3
+    drafts = [_draft(task, source, size, limit, times) for size in _sizes(task, source)]
     enough = int(RECIPES[kind]["steps"][0] * len(task.train))
     fast = [d for d in drafts if d.steps >= enough] or drafts[-1:]
     plan = _best(task, fast) if fast[1:] else fast[0]
@@ -281,8 +284,8 @@ def _sizes(task: Task, source: str) -> list[int]:
     return [s for s in sizes if s <= enlarged * own] or sizes[-1:]
 
 
-def _draft(task: Task, source: str, size: int, limit: float) -> Plan:
-    """Plan as many steps at this size as fit the limit, in seconds."""
+def _draft(task: Task, source: str, size: int, limit: float, times: int) -> Plan:
+    """Plan as many steps at this size as fit the limit, in seconds, so many times."""
     plan = Plan(KINDS[task.KIND], source.split()[1], "frozen", size, 0, {}, ())
     recipe, pace = RECIPES[plan.kind], measure_pace(task, plan)
     train, valid, test = map(len, splits(task))
@@ -293,8 +296,7 @@ def _draft(task: Task, source: str, size: int, limit: float) -> Plan:
     step = pace["learn"] * recipe["tuned"]["batch_size"]
     # Few examples get sixty, however often they come round.
     most = max(60, int(recipe["steps"][1] * train))
-    # Fine-tuning comes twice, and the control gets as many steps: each is paid thrice.
-    steps = max(1, min(most, int((limit - once) / (3 * step))))
+    steps = max(1, min(most, int((limit - once) / (times * step))))
     seconds = {"features and evaluation": once, "control": steps * step}
     return replace(plan, steps=steps, seconds=seconds)
 
