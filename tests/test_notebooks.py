@@ -45,6 +45,14 @@ def in_small(paths):
     )
 
 
+@pytest.mark.xdist_group("together")
+def test_tests_of_a_group_share_a_process(request):
+    """Without groups each process would make a small run of its own."""
+    if not request.config.getoption("loadgroup", False):
+        pytest.skip("only with --dist loadgroup")
+    assert request.node.nodeid.endswith("@together")
+
+
 def cells(path, kind=None):
     found = nbformat.read(path, as_version=4).cells
     return [c for c in found if kind in (None, c.cell_type)]
