@@ -293,16 +293,30 @@ def test_a_tuned_choice_learns_once_more_as_it_was_chosen(
     )
 
 
-def test_texts_of_two_lengths_are_joined():
-    a, b = (
-        building.Inputs(
-            torch.ones(2, n, dtype=torch.int64), torch.arange(2), np.ones((2, 3))
-        )
-        for n in (4, 7)
-    )
-    both = building._join(a, b)
-    assert both.x.shape == (4, 7) and both.x[:2, 4:].eq(0).all()
-    assert both.y.tolist() == [0, 1, 0, 1] and both.features.shape == (4, 3)
+def test_pictures_lie_in_memory_once(task, plan, inputs, monkeypatch):
+    """Train, valid and both together are views; a training asks for rows of them."""
+    train, valid, both = (inputs[k] for k in ("train", "valid", "labelled"))
+    assert torch.equal(both.x, torch.cat([train.x, valid.x]))
+    assert both.y.tolist() == [*train.y.tolist(), *valid.y.tolist()]
+    assert np.array_equal(both.features, np.r_[train.features, valid.features])
+    places = {inputs[k].x.untyped_storage().data_ptr() for k in inputs}
+    assert len(places) == 1
+
+    def fit(network, data, transform, **options):
+        rows, y = data
+        assert torch.equal(y, both.y[rows])
+        assert torch.equal(transform(rows[:3]), both.x[rows[:3]])
+
+    monkeypatch.setattr(building.training, "augment", lambda x: x)
+    monkeypatch.setattr(building.training, "fit", fit)
+    project.train_from_scratch(task, plan(), inputs)
+
+
+def test_texts_of_all_parts_have_one_length():
+    task = tl.load_reviews().sample(2)
+    inputs = project.read_inputs(task, Plan("texts", "minilm", "frozen", 64, 1, {}, ()))
+    assert len({part.x.shape[1] for part in inputs.values()}) == 1
+    assert inputs["labelled"].x.shape[0] == len(task.train) + len(task.valid)
 
 
 def test_a_gain_within_its_standard_error_is_none():
@@ -375,7 +389,7 @@ def test_a_training_stops_when_the_budget_is_spent(
     method, task, plan, inputs, clock, capsys
 ):
     short, start = plan(method, steps=60), project.repurpose(task, plan(), inputs)
-    inputs = inputs | {"train": inputs["train"]._replace(seconds=0)}
+    inputs = {k: part._replace(seconds=0) for k, part in inputs.items()}
     short.left = 10
     made = project.train_from_scratch(task, short, inputs)
     assert made.card["method"]["stopped"] == "early: the budget was spent"

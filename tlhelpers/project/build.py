@@ -20,7 +20,7 @@ LOSS = "held-out negative log-likelihood"
 
 #: One split: x as the network takes it, see :meth:`Project.encode`; y, shape (n,),
 #: int64; features, shape (n, n_features), float32: what the frozen body says about x;
-#: seconds, of train: what the budget spends on all features, and on judging.
+#: seconds: what the budget spends on all features, and on judging.
 Inputs = namedtuple("Inputs", "x y features seconds", defaults=(0.0,))
 
 
@@ -35,17 +35,22 @@ def read_inputs(task: tasks.Task, plan: Plan) -> dict[str, Inputs]:
     Returns
     -------
     dict, split -> Inputs
+        And "labelled": train, then valid. All are views of one tensor, so the pictures
+        lie in memory once.
     """
-    since = default_timer()
-    project, inputs, texts = new_project(task, plan), {}, plan.kind == "texts"
+    since, parts = default_timer(), splits(task)
+    project, texts = new_project(task, plan), plan.kind == "texts"
     project.describe({WEIGHTS: "", TOKENIZER: ""})  # or refuse it before it is trained
-    for part, split in zip(tasks.PARTS, splits(task)):
-        x = project.encode(split.texts) if texts else split.tensors(plan.size)[0]
-        found = features.extract_features(project.network, x, batch_size=AT_A_TIME)
-        inputs[part] = Inputs(x, torch.as_tensor(split.labels), found)
+    examples, labels = zip(*(vars(split).values() for split in parts))
+    whole = type(parts[0])(sum(examples, ()), np.concatenate(labels))
+    x = project.encode(whole.texts) if texts else whole.tensors(plan.size)[0]
+    found = features.extract_features(project.network, x, batch_size=AT_A_TIME)
+    a, b, _ = np.cumsum([*map(len, parts)])
+    rows = dict(zip(tasks.PARTS, (slice(a), slice(a, b), slice(b, None))))
+    y, rows["labelled"] = torch.as_tensor(whole.labels), slice(b)
     # To judge will take about as long as this did; the rest is for the trainings.
-    inputs["train"] = inputs["train"]._replace(seconds=2 * (default_timer() - since))
-    return inputs
+    spent = 2 * (default_timer() - since)
+    return {k: Inputs(x[s], y[s], found[s], spent) for k, s in rows.items()}
 
 
 def repurpose(task: tasks.Task, plan: Plan, inputs: dict, *, seed: int = 0) -> Project:
@@ -150,10 +155,10 @@ def train_project(
     best = min([frozen, *tried], key=lambda made: made.card["figures"][LOSS])
     if best is not frozen and not _surely_better(best, frozen, inputs["valid"]):
         best = frozen
-    project, a, b = deepcopy(frozen), inputs["train"], inputs["valid"]
-    _put(fit_head(np.r_[a.features, b.features], np.r_[a.y, b.y]), project)
+    project, both = deepcopy(frozen), inputs["labelled"]
+    _put(fit_head(both.features, both.y.numpy()), project)
     if (kept := best.card["method"]["kept"]) != "frozen":
-        ways = _tune(project, _join(a, b), plan, seed)
+        ways = _tune(project, both, plan, seed)
         project = next(way for way in ways if way.card["method"]["kept"] == kept)
     project.temperature = best.temperature
     project.card |= deepcopy({k: best.card[k] for k in ("figures", "certain")})
@@ -161,19 +166,12 @@ def train_project(
     return best, project
 
 
-def _join(a: Inputs, b: Inputs) -> Inputs:
-    """Put one split behind the other; texts become as long as the longest."""
-    x = torch.nn.utils.rnn.pad_sequence([*a.x, *b.x], batch_first=True)
-    return Inputs(x, torch.cat([a.y, b.y]), np.r_[a.features, b.features], a.seconds)
-
-
 def _tune(start: Project, data: Inputs, plan: Plan, seed: int) -> Iterator[Project]:
     """Train all layers; give the network halfway and at the end."""
     first, tuned = surgery.snapshot(start.network.cpu()), deepcopy(start)
     # A head that is certain of its examples leaves nothing to learn.
     scale_head(surgery.freeze_batch_norm(tuned.network), 0.2)
-    _train(tuned, data, plan, seed, "tuned")
-    last = surgery.snapshot(tuned.network.cpu())
+    last = surgery.snapshot(_train(tuned, data, plan, seed, "tuned").network.cpu())
     for kept, share in (("halfway", 0.5), ("tuned", 1.0)):
         # Counters are whole numbers, and made so again when they are loaded.
         way = {k: v.float().lerp(last[k].float(), share) for k, v in first.items()}
@@ -209,11 +207,10 @@ def train_from_scratch(
         It has learnt from train and valid, and is not calibrated.
     """
     project = new_project(task, plan, pretrained=False, seed=seed)
-    _train(project, _join(inputs["train"], inputs["valid"]), plan, seed, "scratch")
-    return project
+    return _train(project, inputs["labelled"], plan, seed, "scratch")
 
 
-def _train(made: Project, data: Inputs, plan: Plan, seed: int, recipe: str) -> None:
+def _train(made: Project, data: Inputs, plan: Plan, seed: int, recipe: str) -> Project:
     """Take the plan's steps: several passes, or one over a part of the examples.
 
     When the budget is spent, the training stops there and says so.
@@ -226,16 +223,19 @@ def _train(made: Project, data: Inputs, plan: Plan, seed: int, recipe: str) -> N
     # Fine-tuning, twice, and the control share what is left.
     end = default_timer() + (plan.left - spent) / (3 if plan.method == "tuned" else 1)
 
-    def prepare(batch: torch.Tensor) -> torch.Tensor:
+    def prepare(part: torch.Tensor) -> torch.Tensor:
         if default_timer() > end:
             raise TimeoutError
-        return training.augment(batch) if plan.kind == "images" else batch
+        # Of pictures the numbers of their rows come, so that they are not copied.
+        return training.augment(x[part.cpu()].to(part.device)) if x.ndim > 2 else part
 
     try:
-        training.fit(made.network, (x[rows], y[rows]), transform=prepare, **options)
+        given = rows if x.ndim > 2 else x[rows]
+        training.fit(made.network, (given, y[rows]), transform=prepare, **options)
     except TimeoutError:
         made.card["method"]["stopped"] = "early: the budget was spent"
         print(f"The training ({recipe}) stopped early: the budget is spent.")
+    return made
 
 
 def judge(p: np.ndarray, y: np.ndarray) -> dict[str, float]:
