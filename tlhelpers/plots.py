@@ -170,7 +170,7 @@ def plot_heat(
     ax, said = plot_images(images, titles, columns=len(images), ax=ax), []
     for cell, heat in zip(ax.child_axes, map(np.float64, maps)):
         how = {"extent": cell.images[0].get_extent(), "interpolation": "bilinear"}
-        cell.imshow(0 * heat, "gray", alpha=(0.8 - 0.8 * heat).clip(0, 1), **how)
+        cell.imshow(0 * heat, "gray", alpha=(0.7 - 0.7 * heat).clip(0, 1), **how)
         peak = np.argwhere(heat == heat.max())[0] + 0.5
         y, x = (3 * peak / heat.shape).astype(int)  # thirds
         where = f"{('top', 'middle', 'bottom')[y]} {('left', 'middle', 'right')[x]}"

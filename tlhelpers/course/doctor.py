@@ -72,7 +72,7 @@ def _packages() -> Iterator[Finding]:
         elif found != "missing" or not r.marker or r.marker.evaluate({"extra": ""}):
             step = f'Run `pip install -c constraints.txt "{r.name}{r.specifier}"`.'
             yield False, f"{r.name} {found}", step
-    yield True, f"packages: {', '.join(right)}", ""
+    yield True, f"packages: {', '.join(sorted({*right}))}", ""
 
 
 def _bundled() -> Iterator[Finding]:
