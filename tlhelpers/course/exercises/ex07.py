@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from scipy.stats import sem, t
 
 from . import unlike
 
@@ -20,34 +21,27 @@ def exercise_1(answer: float) -> None:
 
 
 def exercise_2(answer: Callable) -> None:
-    """Take states, (n, length, d), and mask, (n, length); return means, (n, d)."""
-    states = torch.tensor([[[1.0, 2.0], [3.0, 4.0]], [[6.0, 2.0], [6.0, 8.0]]])
+    """Take states, (n, length, d), and mask, (n, length); return maxima, (n, d)."""
+    states = torch.tensor([[[1.0, 2.0], [3.0, -4.0]], [[-6.0, 2.0], [-1.0, 8.0]]])
     mask = torch.tensor([[1, 1], [1, 0]])  # the second text has one real piece
-    mean = np.asarray(answer(states, mask), dtype=float)
-    assert mean.shape == (2, 2), "Return one vector for each text, shape (n, d)."
-    assert not np.allclose(mean[1], [3, 1]), "Divide by 1 piece, not by the length."
-    assert not np.allclose(mean[1], [6, 5]), "Mask the padding's states before adding."
-    right = np.allclose(mean, [[2, 3], [6, 2]], atol=1e-4)
-    assert right, "Add up the real pieces and divide by how many there are."
+    largest = np.asarray(answer(states.clone(), mask), dtype=float)
+    assert largest.shape == (2, 2), "Return one vector for each text, shape (n, d)."
+    assert not np.allclose(largest[1], [-1, 8]), "Padding won; it must never."
+    assert not np.allclose(largest[1], [0, 2]), "A 0 beats every negative number."
+    right = np.allclose(largest, [[3, 2], [-6, 2]], atol=1e-4)
+    assert right, "Of each number the largest value among the real pieces."
 
 
-def exercise_3(answer: Callable) -> None:
-    """Take predict and a text; return one word of the text."""
-
-    def predict(texts: list[str]) -> list[float]:
-        worth = {"good": 2.0, "kind": 1.0, "bad": -3.0}
-        scores = [sum(worth.get(word, 0.0) for word in t.split()) for t in texts]
-        # Some words are worth more together, so one must be taken out to know.
-        return [s + 5 * ("very kind" in t) for s, t in zip(scores, texts)]
-
-    word = answer(predict, "bad so good and kind")
-    assert isinstance(word, str), "Return the word itself."
-    assert word != "bad", (
-        "That is the word whose removal *raises* the score; find the one that lowers "
-        "it most."
-    )
-    assert word == "good", "Predict without each word; return the one that costs most."
-    assert answer(predict, "kind kind good") == "good", "Take out one copy, not all."
-    assert answer(predict, "good and very kind") == "kind", (
-        "A word's own score is not what its removal costs: ask for the text without it."
+def exercise_3(answer: tuple) -> None:
+    """Answer with two rows of accuracies and a name: (everything, upper, ahead)."""
+    everything, upper, ahead = answer
+    paired = np.shape(everything) == np.shape(upper) and np.size(upper) > 1
+    assert paired, "One accuracy per draw, the same draws for both."
+    gain = np.subtract(everything, upper)
+    assert gain.any(), "Both are the same: did everything learn, frozen=0?"
+    assert abs(gain).max() < 1, "Accuracies are shares between 0 and 1."
+    mean, half = gain.mean(), t.ppf(0.975, len(gain) - 1) * sem(gain)
+    who = "everything" if mean > half else "upper" if mean < -half else "neither"
+    assert ahead == who, (
+        f"Everything minus upper is {mean:.3f} ± {half:.3f}. Who is ahead beyond that?"
     )
