@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+from scipy.stats import ttest_rel
 
 from . import unlike
 
@@ -33,13 +34,12 @@ def exercise_2(answer: Callable) -> None:
     assert off(4, 40, 1.0, 1) < 1e-9, "The corner is at a tenth of any number of steps."
 
 
-def exercise_3(answer: Callable) -> None:
-    """Take rows, old words and new words; return a row for each new word."""
-    rows = np.array([[1.0, 2.0], [3.0, 5.0], [8.0, 13.0]])
-    shape = np.shape(answer(rows, list("abc"), list("cxab")))
-    assert shape == (4, 2), "One row for each **new** word."
-    assert np.allclose(answer(rows, list("abc"), list("cab")), rows[[2, 0, 1]]), (
-        "A known word keeps its row, wherever it stands in the new vocabulary."
-    )
-    new = answer(rows, list("abc"), list("ax"))[1]
-    assert np.allclose(new, [4, 20 / 3]), "New words get the mean of all old rows."
+def exercise_3(answer: tuple) -> None:
+    """Answer with two rows of accuracies and a name: (joined, vectors, ahead)."""
+    joined, vectors, ahead = answer
+    assert np.shape(joined) == np.shape(vectors) != (), "One accuracy per draw, twice."
+    assert np.max([joined, vectors]) <= 1, "Accuracies are shares between 0 and 1."
+    assert np.ptp(np.subtract(joined, vectors)), "Both are the same: were both joined?"
+    low, high = ttest_rel(joined, vectors).confidence_interval(0.95)
+    who = "joined" if low > 0 else "vectors" if high < 0 else "neither"
+    assert ahead == who, f"Joined minus vectors: {low:.3f} to {high:.3f}. Who is ahead?"
