@@ -93,7 +93,7 @@ def _axes(ax: Axes | None, width: float, height: float) -> Axes:
 def _finish(ax: Axes, text: str, *, legend: bool = False) -> Axes:
     ax.spines[["top", "right"]].set_visible(False)
     if legend:
-        ax.legend(frameon=False, fontsize=9)
+        ax.legend(framealpha=0.8, edgecolor="none", fontsize=9)
     return describe(ax, text)
 
 
