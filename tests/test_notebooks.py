@@ -534,8 +534,8 @@ SABOTAGE = [
     (
         "06",
         "real ULMFiT beats from scratch, beyond chance",
-        "adapted if how[0] == (1, 1, 1) else blank",
-        "blank",
+        "else (adapted, False)",
+        "else (blank, False)",
     ),
     (
         "06",
