@@ -284,7 +284,7 @@ def test_classifier_learns_and_answers_in_the_order_of_the_texts(matched, tokens
 
 
 def test_answers_are_those_of_fastais_own_prediction(matched, tokens, monkeypatch):
-    monkeypatch.setattr(language, "autocast", nullcontext)  # fastai's are in fp32
+    monkeypatch.setattr(language.machine, "autocast", nullcontext)  # theirs: fp32
     learn = tl.train_classifier(tokens, LABELS, matched, epochs=())
     dl = learn.dls.test_dl([(row,) for row in tokens])
     with learn.no_logging():
@@ -337,7 +337,7 @@ def test_untrained_classifier_is_moved_to_the_device_of_its_texts(
 def test_features_are_last_state_maximum_and_mean_of_one_text(
     matched, tokens, monkeypatch
 ):
-    monkeypatch.setattr(language, "autocast", nullcontext)
+    monkeypatch.setattr(language.machine, "autocast", nullcontext)
     learn = tl.train_classifier(tokens, LABELS, matched, epochs=())
     encoder = learn.model[0].eval()
     row = {word: i for i, word in reversed([*enumerate(matched.vocabulary)])}

@@ -533,9 +533,9 @@ SABOTAGE = [
     ),
     (
         "06",
-        "real ULMFiT beats from scratch, beyond chance",
-        "else (adapted, False)",
-        "else (blank, False)",
+        "real ULMFiT beats from scratch by 5 points or more, on average",
+        'blank if name == "from scratch" else adapted',
+        "blank",
     ),
     (
         "06",

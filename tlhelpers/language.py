@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
-from .machine import NEXT_STEP, autocast, fast_precision, fetching, read_model_card
+from . import machine
 from .surgery import replace_head, without_scaling
 
 Tokens = Sequence[Sequence[str]]
@@ -69,12 +69,12 @@ def load_language_model(profile: str = "mini") -> LanguageModel:
     if profile == "full":
         from fastai.text.all import URLs, load_pickle, untar_data
 
-        with fetching("fastai's language model", NEXT_STEP, hub=False):
+        with machine.fetching("fastai's language model", machine.NEXT_STEP, hub=False):
             folder = untar_data(URLs.WT103_FWD, c_key="model")
             weights = torch.load(next(folder.glob("*.pth")), "cpu", weights_only=True)
             words = load_pickle(next(folder.glob("*.pkl")))
         return LanguageModel(weights, tuple(words), {})
-    path, card = read_model_card("wikipedia_lstm")
+    path, card = machine.read_model_card("wikipedia_lstm")
     words = path.with_suffix(".txt").read_text("utf-8").split()
     weights = {name: w.float() for name, w in load_file(path).items()}
     weights |= dict.fromkeys(TWINS, weights["0.encoder.weight"])
@@ -217,14 +217,13 @@ def slanted_triangular(
     ------
     Howard and Ruder 2018: ratio 32, a tenth of the steps to rise, factor 2.6.
     """
-    from fastai.callback.schedule import ParamScheduler, SchedLin, combine_scheds
-    from fastai.text.all import Callback, CancelValidException, GradientClip
+    from fastai.text import all as fast
 
     # Losses in fp16 would have to be scaled.
-    precision = "bf16" if fast_precision() == "bf16" else "fp32"
+    precision = "bf16" if machine.fast_precision() == "bf16" else "fp32"
 
-    class HalfPrecision(Callback):  # fastai's own is for GPUs only
-        order, context = 10, autocast(precision=precision)
+    class HalfPrecision(fast.Callback):  # fastai's own is for GPUs only
+        order, context = 10, machine.autocast(precision=precision)
 
         def before_batch(self) -> None:
             self.context.__enter__()
@@ -233,15 +232,16 @@ def slanted_triangular(
             self.context.__exit__(None, None, None)
 
         def before_validate(self) -> None:
-            raise CancelValidException
+            machine.release_memory()  # or each pass adds two hundred megabytes
+            raise fast.CancelValidException
 
     learner.create_opt()
     high = lr / factor ** np.arange(len(learner.opt.param_groups))[::-1]  # (n_groups,)
-    parts = [SchedLin(high / 32, high), SchedLin(high, high / 32)]
-    schedule = ParamScheduler({"lr": combine_scheds([0.1, 0.9], parts)})
+    parts = [fast.SchedLin(high / 32, high), fast.SchedLin(high, high / 32)]
+    schedule = fast.ParamScheduler({"lr": fast.combine_scheds([0.1, 0.9], parts)})
     # The table of losses would have a column for the validation that is left out.
     with learner.no_logging():
-        learner.fit(epochs, cbs=[schedule, HalfPrecision(), GradientClip(0.5)])
+        learner.fit(epochs, cbs=[schedule, HalfPrecision(), fast.GradientClip(0.5)])
 
 
 def train_classifier(
@@ -333,7 +333,7 @@ def text_features(learner: object, tokens: Tokens) -> np.ndarray:
     # fastai moves a model when it is trained, and this one may not have been yet.
     encoder = learner.model.to(learner.dls.device).eval()[0]
     pooled = []
-    with torch.no_grad(), autocast():
+    with torch.no_grad(), machine.autocast():
         for batch in dl:
             states, mask = encoder(batch[0])  # (n, length, emb_sz)
             pooled.append(masked_concat_pool(states.float(), mask, encoder.bptt).cpu())
