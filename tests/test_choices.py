@@ -14,7 +14,14 @@ each = pytest.mark.parametrize("path", CHOICES, ids=lambda p: p.stem)
 
 
 #: Choices at the end of what was tried, and the words with which the lesson says so.
-AT_THE_EDGE = {("04", "fine-tuned", "epochs"): "more passes might help"}
+AT_THE_EDGE = {
+    ("04", "fine-tuned", "epochs"): "more passes might help",
+    ("06", "from scratch", "epochs"): "the most epochs that were tried",
+    ("06", "real ULMFiT", "epochs"): "the fewest epochs were as good as any",
+    ("06", "real ULMFiT", "lr"): "the lowest rate and the fewest epochs",
+    ("07", "from scratch", "steps"): "Both took the most steps that were tried",
+    ("07", "tuned", "steps"): "Both took the most steps that were tried",
+}
 
 
 def read(path):
@@ -80,7 +87,7 @@ def test_the_best_on_valid_was_chosen_with_equal_effort(path):
         assert all(int(row["draws"]) >= 3 for row in rows)
 
 
-@pytest.mark.parametrize("number", ["03", "04"])
+@pytest.mark.parametrize("number", ["03", "04", "06", "07"])
 def test_what_was_chosen_lies_inside_what_was_tried_or_the_lesson_admits_it(number):
     path = ROOT / "data" / "studies" / f"choices_{number}.csv"
     admitted = {(arm, setting) for n, arm, setting in AT_THE_EDGE if n == number}

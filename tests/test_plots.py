@@ -283,7 +283,7 @@ def test_heat_covers_the_whole_picture():
     picture, heat = ax.child_axes[0].images
     assert heat.get_extent() == [-0.5, 29.5, 19.5, -0.5]
     # Black lies over what is cold, and nothing over what is hottest.
-    assert np.allclose(np.asarray(heat.get_alpha()), 0.8 * (1 - HEAT[0]))
+    assert np.allclose(np.asarray(heat.get_alpha()), 0.7 * (1 - HEAT[0]))
     assert not heat.to_rgba(heat.get_array())[..., :3].any()
     assert picture.get_array().shape[:2] == (20, 30)
 

@@ -21,7 +21,7 @@ from lesson_cells import ROOT, run_cells
 DRAWS = range(100, 103)  # other draws of the labels than the lesson's
 GRID = {
     "from scratch": itertools.product((2e-3, 5e-3, 1e-2), (5, 10)),
-    "real ULMFiT": itertools.product((2e-3, 5e-3, 1e-2), ((1, 1, 1), (2, 2, 2))),
+    "real ULMFiT": itertools.product((2e-3, 5e-3, 1e-2), (1, 2)),
 }
 
 
@@ -34,8 +34,7 @@ def main() -> None:
         for lr, epochs in settings:
             how = {"epochs": epochs, "lr": lr}
             right = [nb["hits"](nb["train"](arm, s, **how), "valid") for s in DRAWS]
-            said = str(epochs).replace(",", "")
-            table.append([arm, lr, said, len(right), round(np.mean(right), 4)])
+            table.append([arm, lr, epochs, len(right), round(np.mean(right), 4)])
             print(*table[-1], flush=True)
     table = pd.DataFrame(table, columns="arm lr epochs draws valid".split())
     best = table.groupby("arm")["valid"].idxmax()
