@@ -2,10 +2,7 @@
 
 from collections.abc import Callable
 
-import numpy as np
-from scipy.stats import t
-
-from . import unlike
+from . import ahead_in_pairs, unlike
 
 
 def exercise_1(answer: float) -> None:
@@ -17,18 +14,7 @@ def exercise_1(answer: float) -> None:
 
 def exercise_2(answer: tuple) -> None:
     """Answer with two rows of accuracies and a name: (weighted, plain, ahead)."""
-    weighted, plain, ahead = answer
-    paired = np.shape(weighted) == np.shape(plain) and np.size(plain) > 1
-    assert paired, "One accuracy per draw, the same draws for both."
-    gain = np.subtract(weighted, plain)
-    assert gain.any(), "Both are the same: were the weights used?"
-    assert abs(gain).max() < 1, "Accuracies are shares between 0 and 1."
-    mean, n = gain.mean(), len(gain)
-    half = t.ppf(0.975, n - 1) * gain.std(ddof=1) / n**0.5
-    who = "weighted" if mean > half else "plain" if mean < -half else "neither"
-    assert ahead == who, (
-        f"Weighted minus plain is {mean:.3f} ± {half:.3f}. Who is ahead beyond that?"
-    )
+    ahead_in_pairs(answer, ("weighted", "plain"), "were the weights used?")
 
 
 def exercise_3(answer: Callable) -> None:

@@ -3,9 +3,8 @@
 from collections.abc import Callable
 
 import numpy as np
-from scipy.stats import ttest_rel
 
-from . import unlike
+from . import ahead_in_pairs, unlike
 
 
 def exercise_1(answer: float) -> None:
@@ -36,10 +35,4 @@ def exercise_2(answer: Callable) -> None:
 
 def exercise_3(answer: tuple) -> None:
     """Answer with two rows of accuracies and a name: (joined, vectors, ahead)."""
-    joined, vectors, ahead = answer
-    assert np.shape(joined) == np.shape(vectors) != (), "One accuracy per draw, twice."
-    assert np.max([joined, vectors]) <= 1, "Accuracies are shares between 0 and 1."
-    assert np.ptp(np.subtract(joined, vectors)), "Both are the same: were both joined?"
-    low, high = ttest_rel(joined, vectors).confidence_interval(0.95)
-    who = "joined" if low > 0 else "vectors" if high < 0 else "neither"
-    assert ahead == who, f"Joined minus vectors: {low:.3f} to {high:.3f}. Who is ahead?"
+    ahead_in_pairs(answer, ("joined", "vectors"), "were both joined?")

@@ -4,9 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from scipy.stats import sem, t
 
-from . import unlike
+from . import ahead_in_pairs, unlike
 
 
 def exercise_1(answer: float) -> None:
@@ -34,14 +33,5 @@ def exercise_2(answer: Callable) -> None:
 
 def exercise_3(answer: tuple) -> None:
     """Answer with two rows of accuracies and a name: (everything, upper, ahead)."""
-    everything, upper, ahead = answer
-    paired = np.shape(everything) == np.shape(upper) and np.size(upper) > 1
-    assert paired, "One accuracy per draw, the same draws for both."
-    gain = np.subtract(everything, upper)
-    assert gain.any(), "Both are the same: did everything learn, frozen=0?"
-    assert abs(gain).max() < 1, "Accuracies are shares between 0 and 1."
-    mean, half = gain.mean(), t.ppf(0.975, len(gain) - 1) * sem(gain)
-    who = "everything" if mean > half else "upper" if mean < -half else "neither"
-    assert ahead == who, (
-        f"Everything minus upper is {mean:.3f} ± {half:.3f}. Who is ahead beyond that?"
-    )
+    same = "did everything learn, frozen=0?"
+    ahead_in_pairs(answer, ("everything", "upper"), same)

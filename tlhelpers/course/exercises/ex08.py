@@ -2,11 +2,9 @@
 
 from collections.abc import Callable
 
-import numpy as np
 from scipy.special import expit
-from scipy.stats import sem, t
 
-from . import unlike
+from . import ahead_in_pairs, unlike
 
 
 def exercise_1(answer: list[float]) -> None:
@@ -23,18 +21,9 @@ def exercise_1(answer: list[float]) -> None:
 
 def exercise_2(answer: tuple) -> None:
     """Answer with two rows of accuracies and a name: (with_states, without, ahead)."""
-    states, plain, ahead = answer
-    paired = np.shape(states) == np.shape(plain) and np.size(plain) > 2
-    assert paired, "Three accuracies or more, the same seeds for both."
-    gain = np.subtract(states, plain)
-    assert gain.any(), "Both are the same: did the states enter the loss?"
-    assert np.min([states, plain]) >= 0, "Accuracies, not losses."
-    assert np.max([states, plain]) <= 1, "Accuracies are shares between 0 and 1."
-    mean, half = gain.mean(), t.ppf(0.975, len(gain) - 1) * sem(gain)
-    who = "states" if mean > half else "answers" if mean < -half else "neither"
-    assert ahead == who, (
-        f"With minus without is {mean:.3f} ± {half:.3f}. Who is ahead beyond that?"
-    )
+    pairs = "Three accuracies or more, the same seeds for both."
+    same = "did the states enter the loss?"
+    ahead_in_pairs(answer, ("states", "answers"), same, pairs=pairs, n=3)
 
 
 def exercise_3(answer: Callable) -> None:
