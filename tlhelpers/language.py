@@ -217,12 +217,12 @@ def slanted_triangular(
     ------
     Howard and Ruder 2018: ratio 32, a tenth of the steps to rise, factor 2.6.
     """
-    from fastai.text import all as fast
+    from fastai.text import all as fa
 
     # Losses in fp16 would have to be scaled.
     precision = "bf16" if machine.fast_precision() == "bf16" else "fp32"
 
-    class HalfPrecision(fast.Callback):  # fastai's own is for GPUs only
+    class HalfPrecision(fa.Callback):  # fastai's own is for GPUs only
         order, context = 10, machine.autocast(precision=precision)
 
         def before_batch(self) -> None:
@@ -233,15 +233,15 @@ def slanted_triangular(
 
         def before_validate(self) -> None:
             machine.release_memory()  # or each pass adds two hundred megabytes
-            raise fast.CancelValidException
+            raise fa.CancelValidException
 
     learner.create_opt()
     high = lr / factor ** np.arange(len(learner.opt.param_groups))[::-1]  # (n_groups,)
-    parts = [fast.SchedLin(high / 32, high), fast.SchedLin(high, high / 32)]
-    schedule = fast.ParamScheduler({"lr": fast.combine_scheds([0.1, 0.9], parts)})
+    parts = [fa.SchedLin(high / 32, high), fa.SchedLin(high, high / 32)]
+    schedule = fa.ParamScheduler({"lr": fa.combine_scheds([0.1, 0.9], parts)})
     # The table of losses would have a column for the validation that is left out.
     with learner.no_logging():
-        learner.fit(epochs, cbs=[schedule, HalfPrecision(), fast.GradientClip(0.5)])
+        learner.fit(epochs, cbs=[schedule, HalfPrecision(), fa.GradientClip(0.5)])
 
 
 def train_classifier(

@@ -302,14 +302,18 @@ def test_pictures_lie_in_memory_once(task, plan, inputs, monkeypatch):
     places = {inputs[k].x.untyped_storage().data_ptr() for k in inputs}
     assert len(places) == 1
 
+    called = []
+
     def fit(network, data, transform, **options):
         rows, y = data
+        called.append(len(rows))
         assert torch.equal(y, both.y[rows])
         assert torch.equal(transform(rows[:3]), both.x[rows[:3]])
 
     monkeypatch.setattr(building.training, "augment", lambda x: x)
     monkeypatch.setattr(building.training, "fit", fit)
     project.train_from_scratch(task, plan(), inputs)
+    assert called == [len(both.x)]
 
 
 def test_texts_of_all_parts_have_one_length():

@@ -135,6 +135,9 @@ def test_where_nothing_is_tuned_the_control_gets_the_time(tiny_images, pace):
     )
     assert frozen.steps == pytest.approx(3 * tuned.steps, abs=3)
     assert sum(frozen.seconds.values()) <= plans.PLANNED * 60
+    assert task.smallest_class < 10, "so few that the table freezes, too"
+    plan = project.choose_plan(task, budget="60 s")
+    assert (plan.method, plan.steps) == ("frozen", pytest.approx(frozen.steps, abs=3))
 
 
 def test_the_plan_knows_what_is_left_of_the_budget(tiny_images, pace):

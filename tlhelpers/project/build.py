@@ -18,7 +18,7 @@ FREEDOM = {"logisticregression__C": [0.003, 0.01, 0.03, 0.1, 0.3, 1.0]}
 LOSS = "held-out negative log-likelihood"
 
 
-#: One split: x as the network takes it, see :meth:`Project.encode`; y, shape (n,),
+#: One split, or train and valid together: x, see :meth:`Project.encode`; y, shape (n,),
 #: int64; features, shape (n, n_features), float32: what the frozen body says about x;
 #: seconds: what the budget spends on all features, and on judging.
 Inputs = namedtuple("Inputs", "x y features seconds", defaults=(0.0,))
@@ -36,7 +36,7 @@ def read_inputs(task: tasks.Task, plan: Plan) -> dict[str, Inputs]:
     -------
     dict, split -> Inputs
         And "labelled": train, then valid. All are views of one tensor, so the pictures
-        lie in memory once.
+        lie in memory once; who replaces one of them replaces "labelled", too.
     """
     since, parts = default_timer(), splits(task)
     project, texts = new_project(task, plan), plan.kind == "texts"

@@ -93,7 +93,7 @@ def read_data(
     ------
     CourseError
         If the task is unknown or does not fit the path, or the data cannot be used:
-        sizes are chosen by cross-validation, so each class needs two to learn from.
+        sizes and C are chosen by cross-validation: each class needs two to learn from.
     """
     pictures = Path(path).expanduser().is_dir() if path else task != "texts"
     if task not in ("auto", "images" if pictures else "texts"):
@@ -251,16 +251,16 @@ def choose_plan(task: Task, *, method: str = "auto", budget: str = "5 min") -> P
     table = decision_table().set_index("if there are")
     (source, known), rules = table.loc[task.KIND], table.drop([*KINDS]).itertuples()
     # Fine-tuning comes twice, and the control gets as many steps: each is paid thrice.
-    times = 1 if method == "frozen" else 3
+    few = task.smallest_class < 10
+    times = 3 if method == "tuned" or (method == "auto" and not few) else 1
     drafts = [_draft(task, source, size, limit, times) for size in _sizes(task, source)]
     enough = int(RECIPES[kind]["steps"][0] * len(task.train))
     fast = [d for d in drafts if d.steps >= enough] or drafts[-1:]
     plan = _best(task, fast) if fast[1:] else fast[0]
     # The conditions of decisions.csv, in their order.
-    holds = (task.smallest_class < 10, plan.steps < 20, True)
-    condition, take, because = list(rules)[holds.index(True)]
-    if method != "auto":
-        condition, take, because = "your choice", f"method {method}", "you asked for it"
+    rule = list(rules)[(few, plan.steps < 20, True).index(True)]
+    asked = "your choice", f"method {method}", "you asked for it"
+    condition, take, because = rule if method == "auto" else asked
     if take.endswith("tuned"):
         plan.seconds["fine-tuning"] = 2 * plan.seconds["control"]
     fits = "fits" if sum(plan.seconds.values()) <= limit else "is too slow for"

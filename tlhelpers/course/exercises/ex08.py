@@ -14,7 +14,9 @@ def exercise_1(answer: list[float]) -> None:
         expit(2): "That is without temperature: divide the logits by 2.",
         expit(4): "Divide the logits by the temperature; do not multiply.",
     }
+    assert max(answer) <= 1, "Probabilities are shares between 0 and 1."
     unlike(answer[0], mistakes, tolerance=0.01)
+    assert answer[0] > answer[1], "In the order of the logits: the first is larger."
     off = max(abs(answer[0] - expit(1)), abs(answer[1] - expit(-1)))
     assert off < 0.006, "Softmax of the logits divided by 2."
 
