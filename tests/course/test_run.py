@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import cache
 from types import SimpleNamespace
 
 import psutil
@@ -463,6 +464,14 @@ def test_ctrl_c_keeps_what_is_done(course):
     assert (course / "out" / "index.html").is_file()
 
 
+def test_the_pace_is_that_before_and_after(course, monkeypatch):
+    write_notebook(course, "01_a", "1")
+    measured = iter([1.0, 2.0])
+    monkeypatch.setattr(runner, "pace", cache(lambda: next(measured)))
+    assert cli.main(["run", "--out", "out"]) == 0
+    assert results(course / "out")["environment"]["pace"] == 1.5
+
+
 def test_a_run_says_how_long_it_will_take_here(course, capsys, monkeypatch):
     """The minutes of the published runs, times the pace of this machine."""
     for name, seconds in (("01_a", 60), ("02_b", 120)):
@@ -471,7 +480,7 @@ def test_a_run_says_how_long_it_will_take_here(course, capsys, monkeypatch):
         content = json.loads(path.read_text("utf-8"))
         content["metadata"]["published"] = {"seconds": seconds}
         path.write_text(json.dumps(content), encoding="utf-8")
-    monkeypatch.setattr(runner, "pace", lambda: 2.0)
+    monkeypatch.setattr(runner, "pace", cache(lambda: 2.0))
     texts = []
     real = runner._execute
     monkeypatch.setattr(runner, "_execute", lambda *a: texts.append(a[-1]) or real(*a))

@@ -173,6 +173,11 @@ def run_course(
             print(_line(entry), flush=True)
             if entry["status"] == "interrupted":
                 break
+        if not is_smoke():  # others may use the machine, too: at both ends
+            before = results["environment"]["pace"]
+            pace.cache_clear()
+            after = environment()["pace"]
+            results["environment"]["pace"] = round((before + after) / 2, 2)
         _keep(out, results)
     return results
 
