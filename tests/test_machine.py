@@ -46,9 +46,19 @@ def test_gpu_without_bf16_units_gets_fp16(monkeypatch, major, precision):
     assert machine.fast_precision("cuda") == precision
 
 
-def test_cpu_without_bf16_instructions_gets_fp32(monkeypatch):
-    for unit in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
-        monkeypatch.setattr(torch.cpu, unit, lambda: False, raising=False)
+@pytest.mark.parametrize(("tiles", "precision"), [(False, "fp32"), (True, "bf16")])
+def test_cpu_gets_bf16_only_with_tiles_for_it(monkeypatch, tiles, precision):
+    """With AVX-512's instructions alone, fp32 takes half the time."""
+    instructions = "_is_avx512_bf16_supported"
+    monkeypatch.setattr(torch.cpu, instructions, lambda: True, raising=False)
+    monkeypatch.setattr(
+        torch.cpu, "_is_amx_tile_supported", lambda: tiles, raising=False
+    )
+    assert machine.fast_precision("cpu") == precision
+
+
+def test_an_older_pytorch_that_knows_no_tiles_gets_fp32(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported", raising=False)
     assert machine.fast_precision("cpu") == "fp32"
 
 

@@ -21,8 +21,8 @@ OK, FAIL = "[OK]  ", "[FAIL]"
 #: Whether all is well, what was looked at, the next step if not.
 Finding = tuple[bool, str, str]
 #: Seconds of the work in :func:`pace` where the README's minutes belong, estimated:
-#: another one read 0.29 and took 1.49 times as long for ten unchanged notebooks.
-REFERENCE = 0.195
+#: another one read 0.58 and took 1.49 times as long for ten unchanged notebooks.
+REFERENCE = 0.39
 
 
 @cache
@@ -33,7 +33,7 @@ def pace() -> float:
     the time goes there; BERT and the LSTM may fare a little better or worse.
     """
     network, x = sources.small_cnn(2), torch.zeros(128, 3, 64, 64)
-    seconds = repeat(lambda: network(x).sum().backward(), number=1, repeat=5)
+    seconds = repeat(lambda: network(x).sum().backward(), number=2, repeat=4)
     return min(seconds) / REFERENCE
 
 
