@@ -286,6 +286,17 @@ def test_runs_as_a_learner_would_and_its_claims_hold(path, tmp_path, monkeypatch
         assert entry["metrics"][name] in Range.of(study["metrics"][name]), name
 
 
+@each
+def test_a_lesson_says_where_its_study_is_of_an_earlier_version(path):
+    study = read_study(path.name[:2])
+    text = " ".join(" ".join(c.source for c in cells(path, "markdown")).split())
+    published = nbformat.read(path, as_version=4).metadata["published"]
+    stated = {c["text"] for c in published["claims"] if not c.get("demonstration")}
+    assert re.search(f"`tlhelpers study {path.name[:2]}` ran (this|an earlier)", text)
+    if stated != study["claims_held"].keys():
+        assert "ran an earlier version of this notebook" in text
+
+
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory):
     """Run a lesson in small with nbval, once, its broken copies beside it.
@@ -522,14 +533,14 @@ SABOTAGE = [
     (
         "06",
         "adapted, frozen beats general, frozen, beyond chance",
-        "in features.items()",
-        'in (features | {"adapted, frozen": features["general, frozen"]}).items()',
+        "states(adapted)}",
+        "states(replace(adapted, vocabulary=vocabulary[:9] + sorted(vocabulary[9:])))}",
     ),
     (
         "06",
         "general, frozen beats random body, beyond chance",
-        "in features.items()",
-        'in (features | {"general, frozen": features["random body"]}).items()',
+        "states(general),",
+        "states(blank),",
     ),
     (
         "06",
@@ -571,20 +582,21 @@ SABOTAGE = [
     (
         "07",
         "on the frozen body a quarter of the labels does more than all for TF-IDF",
-        "z = features[way]",
-        'z = features["TF-IDF"]',
+        "tl.extract_features(untrained, x[p])",
+        "tl.extract_features(tl.BertClassifier(tl.load_bert(pretrained=False).body, 2),"
+        " x[p])",
     ),
     (
         "07",
         "trained on films, it does worse on products and places than it could",
-        "for pool in (a, mix, b)",
-        "for pool in (a, a, a)",
+        'features["frozen body"], ~film["test"]',
+        'features["frozen body"], film["test"]',
     ),
     (
         "07",
         "twenty labels from there do more than twenty more of films",
-        "for pool in (a, mix, b)",
-        "for pool in (a, a, a)",
+        'features["frozen body"], ~film["test"]',
+        'features["frozen body"], film["test"]',
     ),
     (
         "08",
@@ -618,9 +630,9 @@ SABOTAGE = [
     ),
     (
         "08",
-        "the distilled student beats TF-IDF + SVD, beyond chance",
-        "[right for _, right in found[chosen]]",
-        'scores["teacher"]',
+        "distilled, it beats words counted for the same teacher, beyond chance",
+        '"some": (most // 6 or 1, 0.5), "distilled": (most, 0.5)}',
+        '"some": (most // 6 or 1, 0.5), "distilled": (0, 0.0)}',
     ),
     (
         "08",
@@ -631,8 +643,8 @@ SABOTAGE = [
     (
         "08",
         "with five labels a class the tiny CNN gains ten points, beyond chance",
-        "flowers.rows(k, seed)",
-        "flowers.rows(few + many - k, seed)",
+        "soft = np.log(head",
+        "soft = -np.log(head",
     ),
     (
         "08",

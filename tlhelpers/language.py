@@ -331,8 +331,7 @@ def text_features(learner: object, tokens: Tokens) -> np.ndarray:
 
     dl = learner.dls.test_dl([(row[:LONGEST],) for row in tokens])
     # fastai moves a model when it is trained, and this one may not have been yet.
-    encoder = learner.model.to(learner.dls.device).eval()[0]
-    pooled = []
+    pooled, encoder = [], learner.model.to(learner.dls.device).eval()[0]
     with torch.no_grad(), machine.autocast():
         for batch in dl:
             states, mask = encoder(batch[0])  # (n, length, emb_sz)

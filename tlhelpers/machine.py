@@ -64,13 +64,13 @@ def fast_precision(device: str | None = None) -> str:
     -------
     {"fp32", "bf16", "fp16"}
         A GPU without bf16 units (a T4) gets "fp16"; a CPU gets "bf16" only where it has
-        tiles for it (Intel's AMX). With AVX-512's instructions alone, PyTorch 2.15 takes
-        twice as long in bf16 as in "fp32"; see docs/benchmarks.md.
+        tiles for it (Intel's AMX). With AVX-512 alone PyTorch 2.15 takes twice as long
+        in bf16 as in "fp32"; see docs/benchmarks.md.
     """
     if (device or default_device()) == "cuda":
         return "bf16" if torch.cuda.get_device_capability() >= (8, 0) else "fp16"
-    tiles = getattr(torch.cpu, "_is_amx_tile_supported", bool)  # older ones lack it
-    return "bf16" if tiles() else "fp32"
+    # An older PyTorch knows no tiles.
+    return "bf16" if getattr(torch.cpu, "_is_amx_tile_supported", bool)() else "fp32"
 
 
 def autocast(device: str | None = None, precision: str | None = None) -> torch.autocast:
@@ -119,21 +119,18 @@ def side_by_side(function: Callable[..., Any], rows: Iterable[tuple]) -> list[An
     # What a process starts with comes along in its copy of the memory: a function of a
     # notebook could not be sent.
     work = function, rows, threads // 2
-    gc.collect()
-    gc.freeze()  # or each copy's collector would touch, and so copy, all of Python's
     try:
         with ProcessPoolExecutor(2, get_context("fork"), _begin, work) as pool:
             found = pool.map(_call, range(len(rows)))
             return [pickle.loads(f) for f in tqdm(found, total=len(rows), leave=False)]
     except BrokenExecutor:
         raise CourseError("A call was killed: no memory?", "Close programs.") from None
-    finally:
-        gc.unfreeze()
 
 
 def _begin(*work: Any) -> None:
     global _work
     _work = work
+    gc.freeze()  # what Python's collector touches would be copied, all of it
     torch.set_num_threads(work[-1])
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # it ends with the one it is a copy of
     sys.stderr = open(os.devnull, "w")  # no two progress bars at once
