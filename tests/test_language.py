@@ -30,6 +30,7 @@ TEXTS = [
     "Subject: prize\n\nYou win a prize, click the prize link today!",
 ] * 6
 LABELS = [0, 1, 0, 1] * 6
+ROUNDING = {"fp32": 1e-4, "bf16": 0.05}
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,7 @@ def tiny():
         fa.AWD_LSTM, len(words), fa.awd_lstm_lm_config | config
     )
     torch.nn.init.uniform_(network[1].decoder.bias)
+    torch.nn.init.normal_(network[0].encoder.weight)  # dropout drowns smaller vectors
     return LanguageModel(network.state_dict(), tuple(words), config)
 
 
@@ -273,14 +275,23 @@ def test_rates_fall_by_the_factor_from_group_to_group(matched, tokens):
 
 
 def test_classifier_learns_and_answers_in_the_order_of_the_texts(matched, tokens):
-    learn = tl.train_classifier(tokens, LABELS, matched, epochs=(20, 0, 20))
+    learn = tl.train_classifier(tokens, LABELS, matched, epochs=(10, 0, 10))
     p = tl.classify(learn, tokens)
     assert p.shape == (24, 2) and np.allclose(p.sum(axis=1), 1, atol=1e-5)
     assert np.mean(p.argmax(axis=1) == LABELS) > 0.9
     # fastai sorts by length inside; the answers must come back in our order.
     one_by_one = np.concatenate([tl.classify(learn, [row]) for row in tokens[:4]])
-    assert np.allclose(p[:4], one_by_one, atol=0.1)
+    assert np.allclose(p[:4], one_by_one, atol=ROUNDING[machine.fast_precision()])
     assert len(tl.classify(learn, [["xxbos"], tokens[0] * 40])) == 2
+
+
+def test_a_text_reads_the_same_among_longer_ones(matched, tokens):
+    learn = tl.train_classifier(tokens, LABELS, matched, epochs=())
+    row = (tokens[0] * 9)[:150]
+    texts = [row[:n] for n in (150, 141, 80, 30, 3)]  # the 72nd word ends fastai's piece
+    alone = np.concatenate([tl.text_features(learn, [text]) for text in texts])
+    together = tl.text_features(learn, texts)
+    assert np.allclose(alone, together, atol=ROUNDING[machine.fast_precision()])
 
 
 def test_answers_are_those_of_fastais_own_prediction(matched, tokens, monkeypatch):

@@ -544,7 +544,7 @@ SABOTAGE = [
     ),
     (
         "06",
-        "real ULMFiT beats from scratch by 5 points or more, on average",
+        "real ULMFiT beats both that have read nothing by 5 points, on average",
         'blank if name == "from scratch" else adapted',
         "blank",
     ),
@@ -568,6 +568,12 @@ SABOTAGE = [
     ),
     (
         "07",
+        "tuned beats frozen body by 2 points or more, on average",
+        'pretrained=way == "tuned"',
+        "pretrained=False",
+    ),
+    (
+        "07",
         "the frozen body beats counts and averages of words by 5 points or more",
         "tl.extract_features(untrained, x[p])",
         "tl.extract_features(tl.BertClassifier(tl.load_bert(pretrained=False).body, 2),"
@@ -575,15 +581,22 @@ SABOTAGE = [
     ),
     (
         "07",
+        "on the frozen body a quarter of the labels does more than all for TF-IDF",
+        "tl.extract_features(untrained, x[p])",
+        "tl.extract_features(tl.BertClassifier(tl.load_bert(pretrained=False).body, 2),"
+        " x[p])",
+    ),
+    (
+        "07",
         "trained on films, it does worse on products and places than it could",
-        "for pool in (a, mix, b)",
-        "for pool in (a, a, a)",
+        'features["frozen body"], ~film["test"]',
+        'features["frozen body"], film["test"]',
     ),
     (
         "07",
         "twenty labels from there do more than twenty more of films",
-        "for pool in (a, mix, b)",
-        "for pool in (a, a, a)",
+        "np.r_[p[:20], q[:10]]",
+        "p[:30]",
     ),
     (
         "08",
@@ -623,7 +636,7 @@ SABOTAGE = [
     ),
     (
         "08",
-        "without T², at T = 10, the student follows its teacher less: by 3 points",
+        "at T = 10 without T² it follows its teacher less, by 3 points or more",
         "temperature, alpha, factor=False",
         "temperature, alpha, factor=True",
     ),
@@ -718,8 +731,7 @@ def without_copy(number, claims, copies):
 def test_every_claim_has_a_broken_copy(path, small_run):
     number = path.name[:2]
     claims = stated(small_run(path).report, ["claim"])
-    missing = without_copy(number, claims, SABOTAGE) - TOO_SMALL.get(number, set())
-    assert not missing, "write a broken copy for these"
+    assert not without_copy(number, claims, SABOTAGE), "write a broken copy for these"
 
 
 def test_a_claim_without_a_broken_copy_is_noticed():
@@ -728,15 +740,6 @@ def test_a_claim_without_a_broken_copy_is_noticed():
         assert without_copy(number, [claim], others) == {claim}
         assert not without_copy(number, [claim], SABOTAGE)
 
-
-#: Still without a broken copy: in fp32 the draws of the small run cannot tell. Ten runs
-#: at full size hold them (data/studies/07.json).
-TOO_SMALL = {
-    "07": {
-        "tuned beats frozen body by 2 points or more, on average",
-        "on the frozen body a quarter of the labels does more than all for TF-IDF",
-    }
-}
 
 #: What one edit breaks, it breaks in one run: (number, old, new) → claims.
 BROKEN: dict[tuple[str, str, str], list[str]] = {}

@@ -17,7 +17,8 @@ from .surgery import replace_head, without_scaling
 Tokens = Sequence[Sequence[str]]
 Labelled = Iterable[tuple[Sequence[str], int]]
 #: Tokens of a text that are read: a text of a megabyte would otherwise take minutes,
-#: and what it is shows at its beginning.
+#: and what it is shows at its beginning. The network takes them in one piece: cut into
+#: more, short texts among long ones get other texts' states (fastai 2.8.12).
 LONGEST = 400
 #: The copies of "0.encoder.weight" that fastai keeps.
 TWINS = ("0.encoder_dp.emb.weight", "1.decoder.weight")
@@ -145,19 +146,20 @@ def text_loaders(
     Returns
     -------
     fastai DataLoaders
-        Eight texts to learn from in one step, or 32 to look at.
+        Eight texts to learn from in one step, or 64 to look at. A text that is shorter
+        than others ends with padding: the learner needs ``seq_len=LONGEST``, too.
     """
     from fastai.text import all as fa
 
     train = [(row[:LONGEST], label) for row, label in texts]
     items = train + [(row[:LONGEST], label) for row, label in valid]
-    words = fa.TextBlock(fa.noop, vocab=list(vocabulary))
+    words = fa.TextBlock(fa.noop, vocab=list(vocabulary), seq_len=LONGEST)
     classes = list(range(max(int(label) for _, label in train) + 1))
     blocks = [words, fa.CategoryBlock(classes, sort=False)]
     how = {"splitter": fa.IndexSplitter(range(len(train), len(items)))}
     block = fa.DataBlock(blocks, getters=[fa.ItemGetter(0), fa.ItemGetter(1)], **how)
     # fastai leaves out a batch that is not full: fewer than eight fill none.
-    return block.dataloaders(items, bs=min(8, len(train)), val_bs=32, num_workers=0)
+    return block.dataloaders(items, bs=min(8, len(train)), val_bs=64, num_workers=0)
 
 
 def continue_text(learner: object, prompt: str, *, n: int = 30, seed: int = 0) -> str:
@@ -289,7 +291,7 @@ def train_classifier(
     gc.collect()  # a learner of fastai is a ring of references, and holds 100 MB
     dls = text_loaders(zip(tokens, labels), model.vocabulary)
     fa.set_seed(seed)
-    how = {"config": model.config, "pretrained": False}
+    how = {"config": model.config, "pretrained": False, "seq_len": LONGEST}
     learner = fa.text_classifier_learner(dls, fa.AWD_LSTM, **how)
     if model.weights:
         encoder = {k[2:]: w for k, w in model.weights.items() if k.startswith("0.")}
