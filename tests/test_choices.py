@@ -23,7 +23,8 @@ AT_THE_EDGE = {
     ("01", "from scratch, small", "steps"): MOST_STEPS,
     ("04", "fine-tuned", "epochs"): "more passes might help",
     ("06", "from scratch", "epochs"): "the most epochs that were tried",
-    ("06", "real ULMFiT", "epochs"): "the most epochs that were tried",
+    ("06", "real ULMFiT", "epochs"): "the fewest epochs were as good as any",
+    ("06", "real ULMFiT", "lr"): "the lowest rate and the fewest epochs",
 }
 
 

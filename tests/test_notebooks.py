@@ -467,8 +467,8 @@ SABOTAGE = [
     (
         "04",
         "a temperature from pictures that were learnt from makes things worse",
-        "zip(after, (seen, unseen))",
-        "zip(after, (unseen, seen))",
+        "t = tl.fit_temperature(q, data[1])",
+        "t = tl.fit_temperature(p, test_y)",
     ),
     (
         "05",

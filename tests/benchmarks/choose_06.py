@@ -17,10 +17,12 @@ import numpy as np
 import pandas as pd
 from lesson_cells import ROOT, run_cells
 
-DRAWS = range(100, 105)  # other draws of the labels than the lesson's
+#: Other draws of the labels than the lesson's. The settings of real ULMFiT lie so close
+#: together that five draws chose one that now and then fails.
+DRAWS = {"from scratch": range(100, 105), "real ULMFiT": range(100, 110)}
 GRID = {
     "from scratch": itertools.product((2e-3, 5e-3, 1e-2), (5, 10)),
-    "real ULMFiT": itertools.product((1e-2, 2e-2, 4e-2), (1, 2)),
+    "real ULMFiT": itertools.product((2e-3, 5e-3, 1e-2), (1, 2)),
 }
 
 
@@ -32,7 +34,7 @@ def main() -> None:
     for arm, settings in GRID.items():
         for lr, epochs in settings:
             how = {"epochs": epochs, "lr": lr}
-            right = [nb["score"](nb["train"](arm, s, **how), "valid") for s in DRAWS]
+            right = [nb["score"](nb["train"](arm, s, **how), "valid") for s in DRAWS[arm]]
             table.append([arm, lr, epochs, len(right), round(np.mean(right), 4)])
             print(*table[-1], flush=True)
     table = pd.DataFrame(table, columns="arm lr epochs draws valid".split())
