@@ -288,7 +288,7 @@ def test_classifier_learns_and_answers_in_the_order_of_the_texts(matched, tokens
 def test_a_text_reads_the_same_among_longer_ones(matched, tokens):
     learn = tl.train_classifier(tokens, LABELS, matched, epochs=())
     row = (tokens[0] * 9)[:150]
-    texts = [row[:n] for n in (150, 141, 80, 30, 3)]  # the 72nd word ends fastai's piece
+    texts = [row[:n] for n in (150, 141, 80, 30, 3)]  # fastai cuts at 72
     alone = np.concatenate([tl.text_features(learn, [text]) for text in texts])
     together = tl.text_features(learn, texts)
     assert np.allclose(alone, together, atol=ROUNDING[machine.fast_precision()])

@@ -34,7 +34,9 @@ def main() -> None:
     for arm, settings in GRID.items():
         for lr, epochs in settings:
             how = {"epochs": epochs, "lr": lr}
-            right = [nb["score"](nb["train"](arm, s, **how), "valid") for s in DRAWS[arm]]
+            right = [
+                nb["score"](nb["train"](arm, s, **how), "valid") for s in DRAWS[arm]
+            ]
             table.append([arm, lr, epochs, len(right), round(np.mean(right), 4)])
             print(*table[-1], flush=True)
     table = pd.DataFrame(table, columns="arm lr epochs draws valid".split())
