@@ -13,8 +13,7 @@ import itertools
 
 import matplotlib
 import numpy as np
-import pandas as pd
-from lesson_cells import ROOT, run_cells
+from lesson_cells import keep_choices, run_cells
 
 DRAWS = range(100, 103)  # other draws of the labels than the lesson's
 GRID = {
@@ -43,10 +42,7 @@ def main() -> None:
             right = [score(arm, seed, lr=lr, steps=steps) for seed in DRAWS]
             table.append([arm, lr, steps, len(right), round(np.mean(right), 4)])
             print(*table[-1], flush=True)
-    table = pd.DataFrame(table, columns="arm lr steps draws valid".split())
-    first = table.groupby("arm")["valid"].idxmax()[["from scratch", "tuned"]]
-    table["chosen"] = table.index.isin(first).astype(int)
-    table.to_csv(ROOT / "data" / "studies" / "choices_07.csv", index=False)
+    keep_choices("07", table, "arm lr steps draws valid")
 
 
 if __name__ == "__main__":

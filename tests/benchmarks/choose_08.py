@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import matplotlib
 import numpy as np
-import pandas as pd
-from lesson_cells import ROOT, run_cells
+from lesson_cells import keep_choices, run_cells
 
 DRAWS = range(100, 105)  # other draws of the labels than the lesson's
 RATES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
@@ -39,10 +38,7 @@ def main() -> None:
             )
             table.append([arm, lr, len(right), round(np.mean(right), 4)])
             print(*table[-1], flush=True)
-    table = pd.DataFrame(table, columns="arm lr draws valid".split())
-    first = table.groupby("arm")["valid"].idxmax()
-    table["chosen"] = table.index.isin(first).astype(int)
-    table.to_csv(ROOT / "data" / "studies" / "choices_08.csv", index=False)
+    keep_choices("08", table, "arm lr draws valid")
 
 
 if __name__ == "__main__":

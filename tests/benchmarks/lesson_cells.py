@@ -7,6 +7,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -27,3 +29,16 @@ def run_cells(number: str, until: str, skip: Collection[str] = ()) -> dict[str, 
             if until in source:
                 return names
     raise LookupError(until)
+
+
+def keep_choices(number: str, table: list[list], columns: str) -> None:
+    """Write what was tried; mark the best of each arm on valid.
+
+    An arm whose name has a comma is a remark: settings beside those that are compared.
+    """
+    found = pd.DataFrame(table, columns=columns.split())
+    compared = found[~found["arm"].str.contains(",")]
+    best = compared.groupby("arm")["valid"].idxmax()
+    found["chosen"] = found.index.isin(best).astype(int)
+    path = ROOT / "data" / "studies" / f"choices_{number}.csv"
+    found.to_csv(path, index=False)
