@@ -469,3 +469,37 @@ def test_fastai_sees_the_pictures_that_the_rest_of_the_lesson_sees(tmp_path):
     tests = dls.test_dl(list(task.test.paths)).dataset
     for i in range(len(task.test)):
         np.testing.assert_array_equal(np.asarray(tests[i][0]), task.test[i][0])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is one of Linux")
+def test_pictures_are_read_into_a_file_and_not_into_memory(tmp_path):
+    """With 150 MB of memory to spare, 400 MB of pictures are read, and one is right."""
+    draw("disc", 0).save(tmp_path / "disc.png")
+    program = """
+import resource, sys, numpy as np, torch
+from pathlib import Path
+from tlhelpers.tasks import ImageSplit
+path = Path(sys.argv[1], "disc.png")
+first, _ = ImageSplit((path,), np.zeros(1, int)).tensors(512)
+used = int(Path("/proc/self/status").read_text().split("VmData:")[1].split()[0]) * 1024
+limit = used + 150 * 2**20
+resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+x, y = ImageSplit((path,) * 510, np.zeros(510, int)).tensors(512)
+assert x.shape == (510, 3, 512, 512) and x.dtype == torch.uint8 and x.nbytes > 4e8
+assert torch.equal(x[-1], first[0]) and len(y) == 510
+x[0] = 7  # it can be changed, as any tensor
+assert (x[0] == 7).all()
+try:
+    torch.zeros(len(x), 3, 512, 512, dtype=torch.uint8)
+except RuntimeError:
+    print("memory would not have held them")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path], capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "memory would not have held them", done.stderr
+
+
+def test_a_split_without_a_picture_gives_no_row():
+    x, y = ImageSplit((), np.zeros(0, int)).tensors(8)
+    assert x.shape == (0, 3, 8, 8) and y.shape == (0,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
@@ -168,7 +169,9 @@ class ImageSplit(Split):
         return read_image(self.paths[i]), int(self.labels[i])
 
     def tensors(self, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Read all pictures at one size.
+        """Read all pictures at one size, into a temporary file that acts as memory.
+
+        The file goes when the tensor does; TMPDIR says where it lies.
 
         Parameters
         ----------
@@ -181,10 +184,10 @@ class ImageSplit(Split):
         x : Tensor, shape (n, 3, size, size), uint8, 0 … 255
         y : Tensor, shape (n,), int64
         """
-        x = torch.empty(len(self), 3, size, size, dtype=torch.uint8)
+        x = np.memmap(TemporaryFile(), "u1", "w+", 0, (len(self) or 1, 3, size, size))
         for i, path in enumerate(tqdm(self.paths, "reading pictures", leave=False)):
             x[i] = to_tensor(read_image(path), size)
-        return x, torch.tensor(self.labels)  # a copy
+        return torch.from_numpy(x)[: len(self)], torch.tensor(self.labels)  # a copy
 
 
 @dataclass(frozen=True)

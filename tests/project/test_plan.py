@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from pictures import draw
 
 import tlhelpers as tl
@@ -80,15 +81,27 @@ def test_what_cannot_be_read_is_said(tiny_images, table, tmp_path):
             project.read_data(path, task)
 
 
-def test_of_too_many_examples_the_same_share_of_each_split_is_taken(table, monkeypatch):
-    whole = project.read_data(table)
-    monkeypatch.setattr(plans, "MOST", 30)
-    task = project.read_data(table)
+def test_what_the_budget_allows_is_taken_with_the_same_share_of_each_split(table):
+    whole = project.read_data(table)  # sixty texts
+    budget = 30.5 / plans.MOST  # seconds
+    task = project.cut_to_budget(whole, budget)
     for part in ("train", "valid", "test"):
         some, all_of_them = (getattr(t, part) for t in (task, whole))
         assert len(some) == len(all_of_them) // 2
         assert set(some.texts) <= set(all_of_them.texts)
-    assert "took at random 30 of 60" in task.card["remarks"]
+    said = "took 30 of 60 at random: a longer budget takes more"
+    assert task.card["remarks"] == [*whole.card["remarks"], said]
+    assert said in "".join(
+        project.inspect_data(task, tl.near_duplicates(task))["found"]
+    )
+    assert said not in whole.card["remarks"]  # which stays as it was
+    other = project.cut_to_budget(whole, budget, seed=1)
+    assert set(other.train.texts) != set(task.train.texts)
+    assert project.cut_to_budget(whole, "5 min") is whole
+    with pytest.raises(tl.CourseError, match="2 or more texts"):
+        project.cut_to_budget(whole, 4 / plans.MOST)
+    few = project.read_data(task="texts")  # data of the course have no remarks
+    assert len(project.cut_to_budget(few, 300 / plans.MOST).card["remarks"]) == 1
 
 
 # --- deciding ------------------------------------------------------------------------
@@ -269,6 +282,44 @@ def test_the_size_whose_features_predict_best_is_chosen(tiny_images, monkeypatch
     drafts = [Plan("images", "small_resnet", "", size, 10, {}, ()) for size in (64, 32)]
     assert plans._best(task, drafts).size == 32
     assert seen == [(64, 64), (32, 32)]
+
+
+def test_long_texts_are_cut_where_cross_validation_prefers(monkeypatch):
+    """What tells the classes apart stands behind the 128th piece."""
+    task = texts(
+        [f"{'so ' * 150}{word} {i}" for i in range(8) for word in ("up", "no")]
+    )
+    tried = []
+
+    def features(network, x, batch_size):
+        tried.append(x.shape[1])
+        told = (x == x[0, -3]).any(dim=1) if x.shape[1] > 128 else torch.zeros(len(x))
+        return told.float()[:, None].numpy()
+
+    monkeypatch.setattr(plans.features, "extract_features", features)
+    drafts = [Plan("texts", "minilm", "", size, 9, {}, ()) for size in (512, 256, 128)]
+    assert plans._best(task, drafts).size == 512  # as good as 256, and no longer there
+    assert tried[0] == tried[1] == max(tried) and tried[2] == 128
+    drafts = drafts[1:]
+    assert plans._best(task, drafts).size == 256
+
+
+def test_short_texts_are_not_tried_at_more_pieces_than_they_have(pace):
+    pace(1e-6)
+    short = texts([f"so {word} {i}" for i in range(40) for word in ("up", "no")])
+    assert "(of 128)" in str(project.choose_plan(short))
+    long = [f"{'so ' * 100}{word} {i}" for i in range(40) for word in ("up", "no")]
+    assert "size 256 (of 256 or 128)" in str(project.choose_plan(texts(long)))
+    long = [f"{'so ' * 300}{word} {i}" for i in range(40) for word in ("up", "no")]
+    assert "size 512 (of 512 or 256 or 128)" in str(project.choose_plan(texts(long)))
+
+
+def test_a_size_above_one_that_is_too_slow_is_not_timed(pace):
+    timed = []
+    pace(lambda size: timed.append(size) or 9.9)
+    long = [f"{'so ' * 300}{word} {i}" for i in range(40) for word in ("up", "no")]
+    plan = project.choose_plan(texts(long), budget="1 min")
+    assert timed == [plan.size] == [128]
 
 
 # --- inspecting ----------------------------------------------------------------------

@@ -74,7 +74,6 @@ def repurpose(task: tasks.Task, plan: Plan, inputs: dict, *, seed: int = 0) -> P
     """
     project, train = new_project(task, plan, seed=seed), inputs["train"]
     _put(fit_head(train.features, train.y.numpy()), project)
-    project.card["method"]["kept"] = "frozen"
     return _calibrate(project, inputs["valid"])
 
 
@@ -92,8 +91,7 @@ def fit_head(x: np.ndarray, y: np.ndarray) -> pipeline.Pipeline:
     Pipeline
         CommonScaler and LogisticRegression.
     """
-    least = np.bincount(y).min()
-    options = {"scoring": "neg_log_loss", "cv": int(np.clip(least, 2, 5))}
+    options = {"scoring": "neg_log_loss", "cv": min(5, max(2, np.bincount(y).min()))}
     search = model_selection.GridSearchCV(logistic(), FREEDOM, **options)
     return search.fit(x, y).best_estimator_
 
@@ -153,8 +151,7 @@ def train_project(
     ways = _tune(frozen, inputs["train"], plan, seed) if plan.method == "tuned" else ()
     tried = [_calibrate(way, inputs["valid"]) for way in ways]
     best = min([frozen, *tried], key=lambda made: made.card["figures"][LOSS])
-    if best is not frozen and not _surely_better(best, frozen, inputs["valid"]):
-        best = frozen
+    best = best if _surely_better(best, frozen, inputs["valid"]) else frozen
     project, both = deepcopy(frozen), inputs["labelled"]
     _put(fit_head(both.features, both.y.numpy()), project)
     if (kept := best.card["method"]["kept"]) != "frozen":
@@ -184,6 +181,7 @@ def _surely_better(project: Project, other: Project, valid: Inputs) -> bool:
     """Tell whether the gain on valid exceeds its standard error (Breiman 1984)."""
     x, y = valid.x, valid.y.numpy()
     said = [made.probabilities(x)[range(len(y)), y] for made in (project, other)]
+    # No gain at all: 0 / 0, which is above nothing.
     return bool(ttest_rel(*np.log(np.clip(said, 1e-12, 1))).statistic > 1)
 
 

@@ -23,7 +23,7 @@ KINDS = {"pictures": "images", "texts": "texts"}
 #: pixels, its words) they may be; steps for each training example, enough and at most;
 #: rates of fine-tuning and of the control from scratch.
 RECIPES = pd.read_json(Path(__file__).with_name("words") / "recipes.json")
-MOST = 10_000  # examples, so that nothing takes hours
+MOST = 33  # examples for each second of the budget: 10,000 in five minutes
 PLANNED = 0.7  # of the budget; the rest is for looking, drawing and surprises
 
 
@@ -71,8 +71,6 @@ def read_data(
 ) -> Task:
     """Read your own data, or data of the course, split before anything else.
 
-    Of more than 10,000 examples so many are taken at random.
-
     Parameters
     ----------
     path : path
@@ -99,17 +97,38 @@ def read_data(
     if task not in ("auto", "images" if pictures else "texts"):
         problem = f"The task {task!r} does not fit the data {path or 'of the course'}."
         raise CourseError(problem, "Pictures come in a folder, texts in a CSV file.")
-    if not path:
-        load = datasets.load_flowers if pictures else datasets.load_reviews
-        return load(profile, seed=seed)
+    load = datasets.load_flowers if pictures else datasets.load_reviews
     read = own_data.from_folder if pictures else own_data.from_csv
-    made, rng = read(path, seed=seed), np.random.default_rng(seed)
-    parts = splits(made)
-    if (total := sum(map(len, parts))) > MOST:  # keep the same share of each
-        rows = [rng.permutation(len(s))[: len(s) * MOST // total or 1] for s in parts]
-        made = replace(made, **{k: s.take(r) for k, s, r in zip(PARTS, parts, rows)})
-        made.card["remarks"].append(f"took at random {MOST} of {total}")
-    return made.need(2)
+    return read(path, seed=seed).need(2) if path else load(profile, seed=seed)
+
+
+def cut_to_budget(task: Task, budget: str | float, *, seed: int = 0) -> Task:
+    """Take some examples at random if there are more than the time allows.
+
+    Parameters
+    ----------
+    task : ImageTask or TextTask
+    budget : str, or a number of seconds
+        For 33 examples a second: 10,000 in five minutes.
+    seed : int
+
+    Returns
+    -------
+    ImageTask or TextTask
+        With the same share of train, valid and test.
+
+    Raises
+    ------
+    CourseError
+        If the budget is none, or fewer than two examples of a class are left.
+    """
+    parts, rng = splits(task), np.random.default_rng(seed)
+    most, total = int(MOST * parse_budget(budget)), sum(map(len, parts))
+    rows = [rng.permutation(len(s))[: len(s) * most // total or 1] for s in parts]
+    kept = {k: s.take(r) for k, s, r in zip(PARTS, parts, rows)}
+    why = f"took {most} of {total} at random: a longer budget takes more"
+    card = task.card | {"remarks": [*task.card.get("remarks", ()), why]}
+    return replace(task, card=card, **kept).need(2) if total > most else task
 
 
 def splits(task: Task) -> list[ImageSplit | TextSplit]:
@@ -253,20 +272,23 @@ def choose_plan(task: Task, *, method: str = "auto", budget: str = "5 min") -> P
     # Fine-tuning comes twice, and the control gets as many steps: each is paid thrice.
     few = task.smallest_class < 10
     times = 3 if method == "tuned" or (method == "auto" and not few) else 1
-    drafts = [_draft(task, source, size, limit, times) for size in _sizes(task, source)]
-    enough = int(RECIPES[kind]["steps"][0] * len(task.train))
+    drafts, enough = [], int(RECIPES[kind]["steps"][0] * len(task.train))
+    for size in _sizes(task, source)[::-1]:  # larger ones only while there is time
+        if not drafts or drafts[0].steps >= enough:
+            drafts.insert(0, _draft(task, source, size, limit, times))
     fast = [d for d in drafts if d.steps >= enough] or drafts[-1:]
     plan = _best(task, fast) if fast[1:] else fast[0]
     # The conditions of decisions.csv, in their order.
-    rule = list(rules)[(few, plan.steps < 20, True).index(True)]
-    asked = "your choice", f"method {method}", "you asked for it"
-    condition, take, because = rule if method == "auto" else asked
+    told = ("your choice", f"method {method}", "you asked for it"), *rules
+    met, take, because = told[
+        (method != "auto", few, plan.steps < 20, True).index(True)
+    ]
     if take.endswith("tuned"):
         plan.seconds["fine-tuning"] = 2 * plan.seconds["control"]
     fits = "fits" if sum(plan.seconds.values()) <= limit else "is too slow for"
     tried = " or ".join(str(draft.size) for draft in drafts)
     size = f"size {plan.size} (of {tried}), {plan.steps} steps: {fits} {budget}"
-    plan.why = (f"{source}: {known}", f"{take}: {condition}: {because}", size)
+    plan.why = (f"{source}: {known}", f"{take}: {met}: {because}", size)
     plan.method, plan.left = take.split()[1], limit / PLANNED + now - default_timer()
     return plan
 
@@ -279,9 +301,8 @@ def _sizes(task: Task, source: str) -> list[int]:
     if (cfg := sources.timm.get_pretrained_cfg(source[7:])) and cfg.fixed_input_size:
         return [cfg.input_size[-1]]
     sizes, enlarged = RECIPES[KINDS[task.KIND]][["sizes", "enlarged"]]
-    some = np.random.default_rng(0).permutation(len(task.train))[:50]
-    own = np.median(_extents(task.train.take(some)))
-    return [s for s in sizes if s <= enlarged * own] or sizes[-1:]
+    some = task.train.take(np.random.default_rng(0).permutation(len(task.train))[:50])
+    return [s for s in sizes if s <= enlarged * np.median(_extents(some))] or sizes[-1:]
 
 
 def _draft(task: Task, source: str, size: int, limit: float, times: int) -> Plan:
@@ -317,14 +338,15 @@ def _best(task: Task, drafts: list[Plan]) -> Plan:
     """Return the draft whose frozen features predict best in cross-validation."""
     # About three hundred examples are enough to compare sizes on.
     n = min(task.smallest_class, max(3, 300 // task.n_classes))
-    x, y = task.train.take(task.rows(n)).tensors(max(d.size for d in drafts))
-    network = new_project(task, drafts[0]).network
-    options = {"cv": max(2, min(5, n)), "scoring": "neg_log_loss"}
+    some, texts = task.train.take(task.rows(n)), task.KIND == "texts"
+    x = None if texts else some.tensors(max(d.size for d in drafts))[0].float()
+    options = {"cv": max(2, min(5, n)), "scoring": "neg_log_loss", "y": some.labels}
 
     def score(draft: Plan) -> float:
-        small = interpolate(x.float(), draft.size, mode="bilinear", antialias=True)
-        z = features.extract_features(network, small, batch_size=AT_A_TIME)
-        return model_selection.cross_val_score(logistic(C=0.1), z, y, **options).mean()
+        made, how = new_project(task, draft), {"mode": "bilinear", "antialias": True}
+        z = made.encode(some.texts) if texts else interpolate(x, draft.size, **how)
+        z = features.extract_features(made.network, z, batch_size=AT_A_TIME)
+        return model_selection.cross_val_score(logistic(C=0.1), z, **options).mean()
 
     return max(drafts, key=score)
 
@@ -346,8 +368,9 @@ def measure_pace(task: Task, plan: Plan) -> dict[str, float]:
     """
     project, recipe = new_project(task, plan), RECIPES[plan.kind]["tuned"]
     network = surgery.freeze_batch_norm(project.network)
-    # Texts are learnt from in batches of similar length, found among eight.
-    n = recipe["batch_size"] * (2 if plan.kind == "images" else 8)
+    # Texts are learnt from in batches of similar length, found among eight; of long
+    # texts fewer will do.
+    n = recipe["batch_size"] * (2 if plan.kind == "images" else 1024 // plan.size)
     some = task.train.take(np.random.default_rng(0).permutation(len(task.train))[:n])
     x = project.encode([example for example, _ in some])
     data, rates = (x, torch.as_tensor(some.labels)), {**recipe, "lr": 1e-9}
@@ -388,8 +411,8 @@ def new_project(
     else:
         loaded = bert.load_bert("full" if plan.source == bert.BASE else "mini", **start)
         network = bert.BertClassifier(loaded.body, n, seed=seed)
-        numbers = loaded.body.config.to_dict()
-        how = {"arch": "bert", "config": {k: numbers[k] for k in SHAPE}}
+        numbers = {k: getattr(loaded.body.config, k) for k in SHAPE}
+        how = {"arch": "bert", "config": numbers}
     facts = {"task": task, "plan": plan, "source": loaded.card, "network": how}
     facts |= {"recipe": RECIPES[plan.kind], "version": version}
     card = WORDS.get_template("card.json").render(facts, now=pd.Timestamp.now())
