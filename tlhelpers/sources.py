@@ -229,7 +229,7 @@ def small_cnn(n_classes: int, *, width: int = 16) -> nn.Module:
     nn.Module
         Takes pictures, float32, shape (n, 3, height, width), at least 16 px a side.
     """
-    return _vgg([width, "M", 2 * width, "M", 4 * width, "M", 8 * width, "M"], n_classes)
+    return _vgg([width, "M", 2 * width, "M", 4 * width, "M", 8 * width], n_classes)
 
 
 def small_resnet(n_classes: int) -> nn.Module:
@@ -266,8 +266,7 @@ def small_vgg(n_classes: int) -> nn.Module:
     ------
     Simonyan and Zisserman 2015.
     """
-    widths = [16, "M", 32, "M", 64, 64, "M", 128, 128, "M", 256, 256, "M"]
-    return _vgg(widths, n_classes)
+    return _vgg([16, "M", 32, "M", 64, 64, "M", 128, 128, "M", 256, 256], n_classes)
 
 
 def tiny_vgg(n_classes: int) -> nn.Module:
@@ -280,18 +279,19 @@ def tiny_vgg(n_classes: int) -> nn.Module:
     n_classes : int
         Outputs, >= 2.
     """
-    return _vgg([24, "M", 48, "M", 96, "M", 128, "M", 192, "M"], n_classes)
+    return _vgg([24, "M", 48, "M", 96, "M", 128, "M", 192], n_classes)
 
 
 def _vgg(widths: list[int | str], n_classes: int) -> nn.Module:
-    """Convolutions of these widths; "M" is a max-pool, (n, c, h / 2, w / 2)."""
-    model = nn.Sequential()
-    model.features, model.pool = make_layers(widths, True), nn.AdaptiveAvgPool2d(1)
-    model.flatten, model.head = nn.Flatten(), nn.Linear(widths[-2], n_classes)
+    """Convolutions of these widths; "M", and the end, is a pool to half the side."""
+    model, layers = nn.Sequential(), make_layers([*widths, "M"], True)
+    model.features, model.pool = layers, nn.AdaptiveAvgPool2d(1)
+    model.flatten, model.head = nn.Flatten(), nn.Linear(widths[-1], n_classes)
     return model
 
 
 #: Architectures whose weights the course has trained itself (data/models).
 BUNDLED = {"small_resnet": small_resnet, "small_vgg": small_vgg}
-# One shape, four source tasks.
-BUNDLED |= {f"tiny_{t}": tiny_vgg for t in ("photos", "shapes", "cells", "shuffled")}
+# One shape, six source tasks.
+TINY = "photos animals things shapes cells shuffled"
+BUNDLED |= {f"tiny_{task}": tiny_vgg for task in TINY.split()}

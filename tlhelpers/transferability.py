@@ -75,8 +75,7 @@ def leep(probabilities: np.ndarray, y: np.ndarray) -> float:
     p, targets = _pair(probabilities, y)
     joint = targets.T @ p / len(p)  # (n_classes, n_source_classes)
     given = joint / np.maximum(joint.sum(axis=0), 1e-30)
-    expected = (p @ given.T)[targets.astype(bool)]
-    return float(np.log(np.maximum(expected, 1e-30)).mean())
+    return float(np.log(np.maximum((p @ given.T)[targets.astype(bool)], 1e-30)).mean())
 
 
 def h_score(features: np.ndarray, y: np.ndarray) -> float:

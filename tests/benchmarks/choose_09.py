@@ -1,13 +1,13 @@
 """Choose the learning rates of notebook 09's tuned networks, on valid.
 
     python tests/benchmarks/choose_09.py
-    python tests/benchmarks/choose_09.py "heated ×4"
+    python tests/benchmarks/choose_09.py "heated ×3"
 
 Runs the notebook's cells as far as all sources are there, then tunes random weights
 and each trained source on every target, with six rates and the same draws. The rate
 with the highest mean accuracy on valid wins: one for random weights, one for the heated
-source and one for the other trained ones. The arms with ×4 are those of section 5: the
-flowers, four times the epochs; heated and repaired networks in turn. The test set is
+source and one for the other trained ones. The arms with ×3 are those of section 5: the
+flowers, three times the epochs; heated and repaired networks in turn. The test set is
 not looked at. Writes ``data/studies/choices_09.csv``; with names of arms only these are
 searched, and the other rows stay.
 """
@@ -54,9 +54,9 @@ def main(only: list[str]) -> None:
         "random": ([blank], nb["tasks"], 10),
         "heated": ([lambda seed: nb["sources"]["heated"]], nb["tasks"], 10),
         "trained": (as_they_are, nb["tasks"], 10),
-        "random ×4": ([blank], ["flowers"], 40),
-        "heated ×4": ([hot], ["flowers"], 40),
-        "repaired ×4": ([mended], ["flowers"], 40),
+        "random ×3": ([blank], ["flowers"], 30),
+        "heated ×3": ([hot], ["flowers"], 30),
+        "repaired ×3": ([mended], ["flowers"], 30),
     }
     path, rows = ROOT / "data" / "studies" / "choices_09.csv", []
     if only:
