@@ -21,6 +21,7 @@ AT_THE_EDGE = {
     ("01", "fine-tuned", "steps"): MOST_STEPS,
     ("01", "from scratch", "steps"): MOST_STEPS,
     ("01", "from scratch, small", "steps"): MOST_STEPS,
+    ("01", "from scratch, small, 100 labels", "steps"): MOST_STEPS,
     ("04", "fine-tuned", "epochs"): "more passes might help",
     ("06", "from scratch", "epochs"): "the most epochs that were tried",
     ("06", "real ULMFiT", "epochs"): "the fewest epochs were as good as any",
