@@ -19,8 +19,7 @@ from .surgery import get_layer, get_layers, head_names, main_output
 from .tasks import is_pieces
 from .training import ask, predict_logits
 
-Source = SourceModel | nn.Module
-Layers = str | Sequence[str] | None
+Source, Layers = SourceModel | nn.Module, str | Sequence[str] | None
 
 
 def extract_features(

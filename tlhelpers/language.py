@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from . import machine
 from .surgery import replace_head, without_scaling
 
-Tokens = Sequence[Sequence[str]]
-Labelled = Iterable[tuple[Sequence[str], int]]
+Tokens, Labelled = Sequence[Sequence[str]], Iterable[tuple[Sequence[str], int]]
 #: Tokens of a text that are read: a text of a megabyte would otherwise take minutes,
 #: and what it is shows at its beginning. The network takes them in one piece: cut into
 #: more, short texts among long ones get other texts' states (fastai 2.8.12).

@@ -171,7 +171,8 @@ class ImageSplit(Split):
     def tensors(self, size: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Read all pictures at one size, into a temporary file that acts as memory.
 
-        The file goes when the tensor does; TMPDIR says where it lies.
+        The file goes when the tensor does; TMPDIR says where it lies. Processes that
+        are forked share it: what one changes, all see.
 
         Parameters
         ----------
@@ -183,10 +184,17 @@ class ImageSplit(Split):
         -------
         x : Tensor, shape (n, 3, size, size), uint8, 0 … 255
         y : Tensor, shape (n,), int64
+
+        Raises
+        ------
+        OSError
+            If there is no room for the file.
         """
-        x = np.memmap(TemporaryFile(), "u1", "w+", 0, (len(self) or 1, 3, size, size))
-        for i, path in enumerate(tqdm(self.paths, "reading pictures", leave=False)):
-            x[i] = to_tensor(read_image(path), size)
+        with TemporaryFile() as file:  # written first: a full disk is an error then
+            for path in tqdm(self.paths, "reading pictures", leave=False):
+                file.write(to_tensor(read_image(path), size).numpy().tobytes())
+            file.write(bytes(3 * size * size))  # no file without a byte can be mapped
+            x = np.memmap(file, "u1", "r+", 0, (len(self) + 1, 3, size, size))
         return torch.from_numpy(x)[: len(self)], torch.tensor(self.labels)  # a copy
 
 

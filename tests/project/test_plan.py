@@ -81,27 +81,36 @@ def test_what_cannot_be_read_is_said(tiny_images, table, tmp_path):
             project.read_data(path, task)
 
 
-def test_what_the_budget_allows_is_taken_with_the_same_share_of_each_split(table):
+def test_what_the_budget_allows_is_taken_with_the_same_share_of_each_class(table):
     whole = project.read_data(table)  # sixty texts
-    budget = 30.5 / plans.MOST  # seconds
-    task = project.cut_to_budget(whole, budget)
+    task = project.cut_to_budget(whole, 30.5 / plans.MOST)  # so many seconds
     for part in ("train", "valid", "test"):
         some, all_of_them = (getattr(t, part) for t in (task, whole))
-        assert len(some) == len(all_of_them) // 2
+        halves = np.maximum(2, np.bincount(all_of_them.labels) * 30.5 / 60)
+        assert list(np.bincount(some.labels)) == [int(n) for n in halves]
         assert set(some.texts) <= set(all_of_them.texts)
-    said = "took 30 of 60 at random: a longer budget takes more"
+    said = "took 51%, as the budget allows"
     assert task.card["remarks"] == [*whole.card["remarks"], said]
-    assert said in "".join(
-        project.inspect_data(task, tl.near_duplicates(task))["found"]
-    )
+    found = project.inspect_data(task, tl.near_duplicates(task))["found"]
+    assert said in "".join(found)
     assert said not in whole.card["remarks"]  # which stays as it was
-    other = project.cut_to_budget(whole, budget, seed=1)
+    other = project.cut_to_budget(whole, 30.5 / plans.MOST, seed=1)
     assert set(other.train.texts) != set(task.train.texts)
     assert project.cut_to_budget(whole, "5 min") is whole
-    with pytest.raises(tl.CourseError, match="2 or more texts"):
-        project.cut_to_budget(whole, 4 / plans.MOST)
     few = project.read_data(task="texts")  # data of the course have no remarks
     assert len(project.cut_to_budget(few, 300 / plans.MOST).card["remarks"]) == 1
+
+
+def test_no_class_is_lost_to_the_budget():
+    y = np.r_[np.zeros(900, int), [1] * 5, np.repeat(np.arange(2, 40), 3)]
+    split = TextSplit(tuple(map(str, range(len(y)))), y)
+    names = tuple(map(str, range(40)))
+    whole = TextTask("rare", names, train=split, valid=split, test=split)
+    task = project.cut_to_budget(whole, 300 / plans.MOST)
+    counts = project.count_classes(task)
+    assert (counts.to_numpy().min(axis=0) == 2).all()
+    assert (counts.loc["0"] == 88).all()  # 900 * 300 / 3057
+    assert task.need(2) is task
 
 
 # --- deciding ------------------------------------------------------------------------
@@ -164,9 +173,16 @@ def test_the_plan_knows_what_is_left_of_the_budget(tiny_images, pace):
 
 def test_planning_is_paid_from_the_budget(pace, monkeypatch):
     pace(0.01)
-    ticks = iter(range(0, 6000, 60))
-    monkeypatch.setattr(plans, "default_timer", lambda: float(next(ticks)))
-    assert project.choose_plan(project.read_data(), budget="10 min").left == 600 - 60
+    ticks = [0.0]  # each look at the clock takes six seconds
+    monkeypatch.setattr(
+        plans, "default_timer", lambda: ticks.append(ticks[-1] + 6) or ticks[-1]
+    )
+    plan = project.choose_plan(project.read_data(), budget="10 min")
+    assert plan.left == 600 - (ticks[-1] - ticks[1]) < 600
+    assert "size 160 (of 160 or 128 or 96)" in str(plan)
+    ticks[:] = [0.0]
+    plan = project.choose_plan(project.read_data(), budget="1 min")
+    assert "size 96 (of 96)" in str(plan)  # larger ones would take too long to time
 
 
 def test_more_time_gives_more_steps_up_to_a_limit(pace):

@@ -12,7 +12,7 @@ from sklearn import metrics, model_selection, pipeline
 
 from .. import features, surgery, tasks, training, uncertainty
 from .keep import AT_A_TIME, TOKENIZER, WEIGHTS, Project, answer, scale_head
-from .plan import RECIPES, Plan, logistic, new_project, splits
+from .plan import LOGISTIC, RECIPES, Plan, new_project, splits
 
 FREEDOM = {"logisticregression__C": [0.003, 0.01, 0.03, 0.1, 0.3, 1.0]}
 LOSS = "held-out negative log-likelihood"
@@ -92,7 +92,7 @@ def fit_head(x: np.ndarray, y: np.ndarray) -> pipeline.Pipeline:
         CommonScaler and LogisticRegression.
     """
     options = {"scoring": "neg_log_loss", "cv": min(5, max(2, np.bincount(y).min()))}
-    search = model_selection.GridSearchCV(logistic(), FREEDOM, **options)
+    search = model_selection.GridSearchCV(LOGISTIC, FREEDOM, **options)
     return search.fit(x, y).best_estimator_
 
 

@@ -20,9 +20,9 @@ from .. import bert, sources, surgery, tasks, training
 from ..errors import CourseError
 from ..machine import check_file, file_sha256
 
-AT_A_TIME = 16  # examples: more take more memory, and no less time on a CPU
-WEIGHTS, CARD = "network.safetensors", "project.json"
-TOKENIZER, PAGE = "tokenizer/tokenizer.json", "MODEL_CARD.md"
+# Examples at a time: more take more memory, and no less time on a CPU.
+AT_A_TIME, TOKENIZER = 16, "tokenizer/tokenizer.json"
+WEIGHTS, CARD, PAGE = "network.safetensors", "project.json", "MODEL_CARD.md"
 COPY = "Take back what was changed, copy the whole folder again, or make it anew."
 CHANGE = "Fix what it names, free disk space or choose another folder, and retry."
 WORDS = Environment(loader=PackageLoader(__package__, "words"), autoescape=True)

@@ -24,6 +24,9 @@ KINDS = {"pictures": "images", "texts": "texts"}
 #: rates of fine-tuning and of the control from scratch.
 RECIPES = pd.read_json(Path(__file__).with_name("words") / "recipes.json")
 MOST = 33  # examples for each second of the budget: 10,000 in five minutes
+_FREE = linear_model.LogisticRegression(C=0.1, max_iter=2000)
+#: Logistic regression on features under one common scale, to be cloned.
+LOGISTIC = pipeline.make_pipeline(heads.CommonScaler(), _FREE)
 PLANNED = 0.7  # of the budget; the rest is for looking, drawing and surprises
 
 
@@ -115,20 +118,22 @@ def cut_to_budget(task: Task, budget: str | float, *, seed: int = 0) -> Task:
     Returns
     -------
     ImageTask or TextTask
-        With the same share of train, valid and test.
+        With the same share of each class in train, valid and test, two at least.
 
     Raises
     ------
     CourseError
-        If the budget is none, or fewer than two examples of a class are left.
+        If the budget is none.
     """
-    parts, rng = splits(task), np.random.default_rng(seed)
-    most, total = int(MOST * parse_budget(budget)), sum(map(len, parts))
-    rows = [rng.permutation(len(s))[: len(s) * most // total or 1] for s in parts]
-    kept = {k: s.take(r) for k, s, r in zip(PARTS, parts, rows)}
-    why = f"took {most} of {total} at random: a longer budget takes more"
-    card = task.card | {"remarks": [*task.card.get("remarks", ()), why]}
-    return replace(task, card=card, **kept).need(2) if total > most else task
+    rng, parts = np.random.default_rng(seed), dict(zip(PARTS, splits(task)))
+    share = MOST * parse_budget(budget) / sum(map(len, parts.values()))
+    for part, split in parts.items():
+        drawn = pd.Series(rng.random(len(split))).groupby(split.labels)
+        kept = drawn.rank() <= np.maximum(2, drawn.transform("size") * share)
+        parts[part] = split.take(np.flatnonzero(kept))
+    said = [*task.card.get("remarks", ()), f"took {share:.0%}, as the budget allows"]
+    card = task.card | {"remarks": said}
+    return replace(task, card=card, **parts) if share < 1 else task
 
 
 def splits(task: Task) -> list[ImageSplit | TextSplit]:
@@ -272,21 +277,19 @@ def choose_plan(task: Task, *, method: str = "auto", budget: str = "5 min") -> P
     # Fine-tuning comes twice, and the control gets as many steps: each is paid thrice.
     few = task.smallest_class < 10
     times = 3 if method == "tuned" or (method == "auto" and not few) else 1
-    drafts, enough = [], int(RECIPES[kind]["steps"][0] * len(task.train))
+    plans, least = [], max(20, int(RECIPES[kind]["steps"][0] * len(task.train)))
     for size in _sizes(task, source)[::-1]:  # larger ones only while there is time
-        if not drafts or drafts[0].steps >= enough:
-            drafts.insert(0, _draft(task, source, size, limit, times))
-    fast = [d for d in drafts if d.steps >= enough] or drafts[-1:]
+        if not plans or (plans[0].steps >= least and default_timer() < now + limit / 8):
+            plans.insert(0, _draft(task, source, size, limit, times))
+    fast = [p for p in plans if p.steps >= least] or plans[-1:]
     plan = _best(task, fast) if fast[1:] else fast[0]
     # The conditions of decisions.csv, in their order.
     told = ("your choice", f"method {method}", "you asked for it"), *rules
-    met, take, because = told[
-        (method != "auto", few, plan.steps < 20, True).index(True)
-    ]
+    met, take, because = told[(method != "auto", few, plan.steps < 20, True).index(1)]
     if take.endswith("tuned"):
         plan.seconds["fine-tuning"] = 2 * plan.seconds["control"]
     fits = "fits" if sum(plan.seconds.values()) <= limit else "is too slow for"
-    tried = " or ".join(str(draft.size) for draft in drafts)
+    tried = " or ".join(str(p.size) for p in plans)
     size = f"size {plan.size} (of {tried}), {plan.steps} steps: {fits} {budget}"
     plan.why = (f"{source}: {known}", f"{take}: {met}: {because}", size)
     plan.method, plan.left = take.split()[1], limit / PLANNED + now - default_timer()
@@ -322,18 +325,6 @@ def _draft(task: Task, source: str, size: int, limit: float, times: int) -> Plan
     return replace(plan, steps=steps, seconds=seconds)
 
 
-def logistic(**options: float) -> pipeline.Pipeline:
-    """Make logistic regression on features under one common scale.
-
-    Parameters
-    ----------
-    **options
-        Passed on to LogisticRegression.
-    """
-    free = linear_model.LogisticRegression(max_iter=2000, **options)
-    return pipeline.make_pipeline(heads.CommonScaler(), free)
-
-
 def _best(task: Task, drafts: list[Plan]) -> Plan:
     """Return the draft whose frozen features predict best in cross-validation."""
     # About three hundred examples are enough to compare sizes on.
@@ -346,7 +337,7 @@ def _best(task: Task, drafts: list[Plan]) -> Plan:
         made, how = new_project(task, draft), {"mode": "bilinear", "antialias": True}
         z = made.encode(some.texts) if texts else interpolate(x, draft.size, **how)
         z = features.extract_features(made.network, z, batch_size=AT_A_TIME)
-        return model_selection.cross_val_score(logistic(C=0.1), z, **options).mean()
+        return model_selection.cross_val_score(LOGISTIC, z, **options).mean()
 
     return max(drafts, key=score)
 
@@ -368,9 +359,8 @@ def measure_pace(task: Task, plan: Plan) -> dict[str, float]:
     """
     project, recipe = new_project(task, plan), RECIPES[plan.kind]["tuned"]
     network = surgery.freeze_batch_norm(project.network)
-    # Texts are learnt from in batches of similar length, found among eight; of long
-    # texts fewer will do.
-    n = recipe["batch_size"] * (2 if plan.kind == "images" else 1024 // plan.size)
+    # Texts are learnt from in batches of similar length; of long ones one will do.
+    n = recipe["batch_size"] * (2 if plan.kind == "images" else 512 // plan.size)
     some = task.train.take(np.random.default_rng(0).permutation(len(task.train))[:n])
     x = project.encode([example for example, _ in some])
     data, rates = (x, torch.as_tensor(some.labels)), {**recipe, "lr": 1e-9}
