@@ -24,13 +24,14 @@ from sklearn.metrics import confusion_matrix
 import tlhelpers as tl
 from tlhelpers import plots
 
-#: Okabe and Ito 2008, "Color Universal Design", their eight colours.
+#: Okabe and Ito 2008, "Color Universal Design": seven of their eight colours, and a
+#: grey in place of the yellow, which can hardly be seen on white.
 OKABE_ITO = {
     "#000000",
     "#e69f00",
     "#56b4e9",
     "#009e73",
-    "#f0e442",
+    "#767676",
     "#0072b2",
     "#d55e00",
     "#cc79a7",
@@ -164,13 +165,13 @@ def test_plot_can_be_drawn(name):
 def test_colours_are_the_ones_colour_blind_readers_can_tell_apart():
     assert {c.lower() for c in plots.COLOURS} <= OKABE_ITO
     assert len(set(plots.COLOURS)) == len(plots.COLOURS)
-    scores = {str(k): [0.5, 0.6] for k in range(7)}
+    scores = {str(k): [0.5, 0.6] for k in range(8)}
     bars = tl.plot_scores(scores).patches
     assert {to_hex(b.get_facecolor()) for b in bars} <= OKABE_ITO
-    curves = {str(k): {5: [0.5], 20: [0.6]} for k in range(7)}
+    curves = {str(k): {5: [0.5], 20: [0.6]} for k in range(8)}
     lines = tl.plot_curves(curves, xlabel="labels", log=True).get_lines()
     assert {to_hex(line.get_color()) for line in lines} <= OKABE_ITO
-    assert len({line.get_marker() for line in lines} - {"_"}) == 7
+    assert len({line.get_marker() for line in lines} - {"_"}) == 8
 
 
 def test_a_method_keeps_its_colour_from_figure_to_figure():
@@ -184,8 +185,8 @@ def test_a_method_keeps_its_colour_from_figure_to_figure():
     assert to_hex(line.get_color()) == two
     for k in range(50):  # what has been drawn meanwhile takes no colour away
         colour(tl.plot_scores({str(k): [0.5]}))
-    many = colour(tl.plot_scores({k: [0.5, 0.6] for k in "0a7b1c8"}))
-    assert len({*many}) == 7  # and in one figure none is taken twice
+    many = colour(tl.plot_scores({k: [0.5, 0.6] for k in "0a7b1c8d"}))
+    assert len({*many}) == 8  # and in one figure none is taken twice
 
 
 def test_two_plots_in_one_figure_both_keep_their_words():

@@ -1,8 +1,9 @@
 """Pictures of the lessons: take ``ax=None``, return Axes, carry alternative text.
 
-The colours are Okabe and Ito's, which colour-blind readers can tell apart; curves and
-points also differ in their markers. A method keeps its colour from figure to figure, as
-far as seven go round. In a notebook the alternative text travels with the PNG.
+The colours are Okabe and Ito's, with grey for yellow, which colour-blind readers can
+tell apart; curves and points also differ in their markers. A method keeps its colour
+from figure to figure, as far as eight go round. In a notebook the alternative text
+travels with the PNG.
 """
 
 import base64
@@ -23,8 +24,8 @@ from PIL import Image
 from .errors import CourseError
 from .tasks import read_image
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-STYLES = [{"color": c, "marker": m} for c, m in zip(COLOURS, "osD^vPX")]
+COLOURS = "#0072B2 #D55E00 #009E73 #CC79A7 #E69F00 #56B4E9 #000000 #767676".split()
+STYLES = [{"color": c, "marker": m} for c, m in zip(COLOURS, "osD^vPX*")]
 MOST = 16  # rows of a table that can still be read
 _style_of: dict[str, int] = {}  # what has been drawn so far
 
@@ -102,8 +103,8 @@ def _styles(names: Iterable[str]) -> list[dict[str, str]]:
     found: list[int] = []
     for name in names:
         k = _style_of.setdefault(name, len(_style_of))
-        free = [i % 7 for i in range(k, k + 7) if i % 7 not in found]
-        found.append([*free, k % 7][0])
+        free = [i % 8 for i in range(k, k + 8) if i % 8 not in found]
+        found.append([*free, k % 8][0])
     return [STYLES[k] for k in found]
 
 
