@@ -74,6 +74,7 @@ def repurpose(task: tasks.Task, plan: Plan, inputs: dict, *, seed: int = 0) -> P
     """
     project, train = new_project(task, plan, seed=seed), inputs["train"]
     _put(fit_head(train.features, train.y.numpy()), project)
+    project.card["method"]["kept"] = "frozen"
     return _calibrate(project, inputs["valid"])
 
 
