@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import torch
 from matplotlib import font_manager, ft2font
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from pictures import draw
 from PIL import Image
 from sklearn.metrics import confusion_matrix
@@ -31,7 +31,7 @@ OKABE_ITO = {
     "#e69f00",
     "#56b4e9",
     "#009e73",
-    "#767676",
+    "#555555",
     "#0072b2",
     "#d55e00",
     "#cc79a7",
@@ -172,6 +172,41 @@ def test_colours_are_the_ones_colour_blind_readers_can_tell_apart():
     lines = tl.plot_curves(curves, xlabel="labels", log=True).get_lines()
     assert {to_hex(line.get_color()) for line in lines} <= OKABE_ITO
     assert len({line.get_marker() for line in lines} - {"_"}) == 8
+
+
+#: What an eye without cones for green, or red, sees: Machado et al. 2009, linear RGB.
+SEEN = {
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+}
+TO_XYZ = np.array(
+    [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+)
+
+
+def seen_as(colour, eye):
+    """Return the CIELAB coordinates of a colour as such an eye sees it."""
+    rgb = np.array(to_rgb(colour))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    xyz = TO_XYZ @ np.clip(np.array(SEEN[eye]) @ linear, 0, 1) / [0.9505, 1, 1.089]
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("eye", SEEN)
+def test_the_grey_is_as_far_from_the_others_as_these_from_each_other(eye):
+    *seven, grey = [seen_as(c, eye) for c in plots.COLOURS]
+    apart = [np.linalg.norm(a - b) for i, a in enumerate(seven) for b in seven[:i]]
+    assert len(apart) == 21
+    assert min(np.linalg.norm(grey - c) for c in seven) > min(apart)
 
 
 def test_a_method_keeps_its_colour_from_figure_to_figure():

@@ -24,7 +24,7 @@ from PIL import Image
 from .errors import CourseError
 from .tasks import read_image
 
-COLOURS = "#0072B2 #D55E00 #009E73 #CC79A7 #E69F00 #56B4E9 #000000 #767676".split()
+COLOURS = "#0072B2 #D55E00 #009E73 #CC79A7 #E69F00 #56B4E9 #000000 #555555".split()
 STYLES = [{"color": c, "marker": m} for c, m in zip(COLOURS, "osD^vPX*")]
 MOST = 16  # rows of a table that can still be read
 _style_of: dict[str, int] = {}  # what has been drawn so far
