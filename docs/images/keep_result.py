@@ -48,7 +48,8 @@ def draw() -> Image.Image:
     sheet = Image.new("RGB", (answers.width, top + scores.height), "white")
     sheet.paste(answers)
     sheet.paste(scores, ((sheet.width - scores.width) // 2, top))
-    return sheet.quantize(256, dither=Image.Dither.NONE)
+    # The usual 256 colours gave some dots of the chart the colour of others.
+    return sheet.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
 
 
 if __name__ == "__main__":
