@@ -62,12 +62,14 @@ bench: $(TESTS)         ## the promises of docs/benchmarks.md, measured
 
 study: $(TESTS)         ## expected ranges: make study NN=01, or of all; goes on where it stopped
 	$(BIN)/tlhelpers study $(NN) --seeds 10
+	$(BIN)/python docs/site/publish.py ranges
 
 doctor: $(SETUP)        ## check this machine
 	$(BIN)/tlhelpers doctor
 
 publish: $(SETUP)       ## keep the run in build/course: outputs, headers, README table
 	$(BIN)/python docs/site/publish.py run build/course
+	$(BIN)/python docs/images/keep_result.py
 
 badges: $(SETUP)        ## make badges REPO=owner/name
 	$(BIN)/python docs/site/publish.py repository $(REPO)

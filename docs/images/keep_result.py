@@ -3,7 +3,8 @@
     python docs/images/keep_result.py
 
 Above the first row of the answers to test pictures, below the scores of all ways. The
-pictures and figures are those of the published notebook; nothing is computed.
+pictures and figures are those of the published notebook; nothing is computed. The
+README and the front page get the alternative text.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from pathlib import Path
 
 from PIL import Image
@@ -54,4 +56,8 @@ def draw() -> Image.Image:
 
 if __name__ == "__main__":
     draw().save(HERE / "result.png", optimize=True)
-    print(f"![{alternative_text()}](docs/images/result.png)")
+    line = f"![{alternative_text()}](docs/images/result.png)"
+    for page in (HERE.parents[1] / "README.md", HERE.parent / "site" / "index.md"):
+        text = page.read_text(encoding="utf-8")
+        text = re.sub(r"!\[[^\]]*\]\(docs/images/result\.png\)", lambda _: line, text)
+        page.write_text(text, encoding="utf-8", newline="\n")

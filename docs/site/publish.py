@@ -1,15 +1,19 @@
 """Write into the course what was measured, and where it lies.
 
 ``python docs/site/publish.py run [FOLDER]`` (``make publish``) keeps a run: outputs and
-headers of the notebooks, table of the README. ``python docs/site/publish.py repository
-OWNER/NAME`` (``make badges``) points badges, links and first cells at a repository.
+headers of the notebooks, table of the README. ``python docs/site/publish.py ranges``
+(``make study``) holds the kept results against new studies. ``python
+docs/site/publish.py repository OWNER/NAME`` (``make badges``) points badges, links and
+first cells at a repository.
 """
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,9 +26,11 @@ sys.path[:0] = [str(ROOT)]
 from tlhelpers import CourseError  # noqa: E402
 from tlhelpers.course.publish import AGAIN, PARTS, READ, clean, fingerprint  # noqa: E402
 from tlhelpers.course.run import replace_text  # noqa: E402
-from tlhelpers.course.session import legible, read_json  # noqa: E402
+from tlhelpers.course.session import Session, legible, read_json  # noqa: E402
 
 REPOSITORY = re.compile(r'^Repository = "https://github\.com/([^"]+)"', re.M)
+#: A line of ``run.compare``: name and value, then where the value lies.
+COMPARED = re.compile(r"^(.+ -?\d+\.\d{3})   (?:inside|OUTSIDE|\(no range) .*$", re.M)
 HEAD = "| notebook | time | memory | hardware |\n|---|---|---|---|"
 
 
@@ -132,6 +138,37 @@ def _write_readme(path: Path, results: dict[str, Any]) -> None:
     print(f"wrote {path}")
 
 
+def renew_ranges(root: Path = ROOT) -> None:
+    """Hold the kept results against the studies as they are now; nothing is run.
+
+    What ``run.compare`` prints depends on the recorded results, which are kept, and on
+    the study. A notebook whose code has changed since it was published stays as it is.
+
+    Parameters
+    ----------
+    root : Path
+        The folder of the course.
+    """
+    for path in sorted((root / "notebooks").glob("[0-9]*.ipynb")):
+        notebook = READ(path)
+        kept = notebook.metadata.get("published", {})
+        if kept.get("code") != fingerprint(notebook):
+            continue
+        run = Session(kept["profile"], "cpu", "fp32", 0, path.name[:2])
+        run.metrics |= kept["metrics"]
+        with redirect_stdout(io.StringIO()) as said:
+            run.compare(*run.metrics)
+        lines = {m[1]: m[0] for m in COMPARED.finditer(said.getvalue())}
+        renewed = partial(COMPARED.sub, lambda m, now=lines: now.get(m[1], m[0]))
+        before = nbformat.writes(notebook)
+        for output in (o for c in notebook.cells for o in c.get("outputs", [])):
+            if "text" in output:
+                output.text = renewed(output.text)
+        if (after := nbformat.writes(notebook)) != before:
+            replace_text(path, after + "\n")
+            print(f"wrote {path}")
+
+
 def current_repository(root: Path = ROOT) -> str:
     """Return "owner/name" from ``[project.urls]`` in pyproject.toml.
 
@@ -184,12 +221,14 @@ def main(words: Sequence[str]) -> int:
     Parameters
     ----------
     words : sequence of str
-        "run" and a folder, or "repository" and "owner/name".
+        "run" and a folder, "ranges", or "repository" and "owner/name".
     """
     try:
         match words:
             case ["run", *folder] if len(folder) < 2:
                 keep_run(Path(*folder or ["build/course"]))
+            case ["ranges"]:
+                renew_ranges()
             case ["repository", name]:
                 set_repository(name)
             case _:

@@ -9,7 +9,7 @@ import pytest
 from bs4 import BeautifulSoup
 from notebook_tools import FIGURE, publishing, results, write_notebook
 
-from tlhelpers.course import cli, publish
+from tlhelpers.course import cli, publish, session
 from tlhelpers.errors import CourseError
 
 keeping = publishing()
@@ -203,3 +203,47 @@ def test_fill_needs_its_marks():
     )
     with pytest.raises(CourseError, match="marked 'm'"):
         keeping.fill("nothing", "m", "new")
+
+
+# --- ranges after a new study ---------------------------------------------------------
+
+
+def said(path):
+    return "".join(
+        output.get("text", "")
+        for cell in nbformat.read(path, as_version=4).cells
+        for output in cell.get("outputs", [])
+    )
+
+
+def test_ranges_are_renewed_without_a_run(published, monkeypatch):
+    """The lines are those that the notebook itself prints with the new study."""
+    show = 'run.compare("high", "low"); print("high   inside")'
+    path = published / "notebooks" / "01_good.ipynb"
+    write_notebook(
+        published,
+        "01_good",
+        'run.record("high", 0.9)',
+        'run.record("low", -0.25)',
+        show,
+    )
+    assert cli.main(["run", "--out", "out"]) == 0 and keep("out", published) == 0
+    assert "high" in said(path) and "(no range for this kind of run)" in said(path)
+    study = {"metrics": {"high": [0.5, 0.6] * 5, "low": [-0.2, -0.3] * 5}}
+    monkeypatch.setattr(session, "read_study", lambda number: study)
+    keeping.renew_ranges(published)
+    assert said(path).splitlines()[1:] == [
+        f"{'high':42s} 0.900   OUTSIDE 0.370 … 0.730 (10 runs)",
+        f"{'low':42s} -0.250   inside -0.430 … -0.070 (10 runs)",
+        "high   inside",
+    ]
+    before = path.read_bytes()
+    keeping.renew_ranges(published)
+    assert path.read_bytes() == before
+    notebook = nbformat.read(path, as_version=4)  # with other code it is another lesson
+    notebook.cells[-1].source += "  # changed"
+    nbformat.write(notebook, path)
+    study["metrics"]["high"][0] = 0.7
+    before = path.read_bytes()
+    keeping.renew_ranges(published)
+    assert path.read_bytes() == before
