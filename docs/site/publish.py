@@ -31,6 +31,8 @@ from tlhelpers.course.session import Session, legible, read_json  # noqa: E402
 REPOSITORY = re.compile(r'^Repository = "https://github\.com/([^"]+)"', re.M)
 #: A line of ``run.compare``: name and value, then where the value lies.
 COMPARED = re.compile(r"^(.+ -?\d+\.\d{3})   (?:inside|OUTSIDE|\(no range) .*$", re.M)
+#: The same in the notes for instructors, in the section of a lesson.
+QUOTED = re.compile(r"`([^`]+)` -?[\d.]+ – -?[\d.]+ \(\d+ runs\)")
 HEAD = "| notebook | time | memory | hardware |\n|---|---|---|---|"
 
 
@@ -143,12 +145,15 @@ def renew_ranges(root: Path = ROOT) -> None:
 
     What ``run.compare`` prints depends on the recorded results, which are kept, and on
     the study. A notebook whose code has changed since it was published stays as it is.
+    The notes for instructors get the same ranges.
 
     Parameters
     ----------
     root : Path
         The folder of the course.
     """
+    notes = root / "docs" / "teaching" / "lessons.md"
+    parts = re.split(r"(?m)^(?=## )", notes.read_text(encoding="utf-8"))
     for path in sorted((root / "notebooks").glob("[0-9]*.ipynb")):
         notebook = READ(path)
         kept = notebook.metadata.get("published", {})
@@ -167,6 +172,17 @@ def renew_ranges(root: Path = ROOT) -> None:
         if (after := nbformat.writes(notebook)) != before:
             replace_text(path, after + "\n")
             print(f"wrote {path}")
+        renewed = partial(QUOTED.sub, partial(_quote, run))
+        title = f"## {run.notebook} "
+        parts = [renewed(p) if p.startswith(title) else p for p in parts]
+    replace_text(notes, "".join(parts))
+
+
+def _quote(run: Session, found: re.Match[str]) -> str:
+    """Return a range as the notes for instructors quote it."""
+    if (now := run.expected(found[1])) is None:
+        return found[0]
+    return f"`{found[1]}` {now.low:.3f} – {now.high:.3f} ({now.n} runs)"
 
 
 def current_repository(root: Path = ROOT) -> str:

@@ -227,6 +227,11 @@ def test_ranges_are_renewed_without_a_run(published, monkeypatch):
         'run.record("low", -0.25)',
         show,
     )
+    notes = published / "docs" / "teaching" / "lessons.md"
+    notes.parent.mkdir(parents=True)
+    row = "## {} · L\n| `high` {} – {} ({} runs); `none` 0.1 – 0.2 (4 runs) |\n"
+    old = "# Notes\n" + row.format("00", 0.3, 0.4, 3)
+    notes.write_text(old + row.format("01", 0.3, 0.4, 3), "utf-8")
     assert cli.main(["run", "--out", "out"]) == 0 and keep("out", published) == 0
     assert "high" in said(path) and "(no range for this kind of run)" in said(path)
     study = {"metrics": {"high": [0.5, 0.6] * 5, "low": [-0.2, -0.3] * 5}}
@@ -237,6 +242,7 @@ def test_ranges_are_renewed_without_a_run(published, monkeypatch):
         f"{'low':42s} -0.250   inside -0.430 … -0.070 (10 runs)",
         "high   inside",
     ]
+    assert notes.read_text("utf-8") == old + row.format("01", "0.370", "0.730", 10)
     before = path.read_bytes()
     keeping.renew_ranges(published)
     assert path.read_bytes() == before
