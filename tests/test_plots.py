@@ -318,17 +318,35 @@ def test_heat_covers_the_whole_picture():
     ax = tl.plot_heat([Image.new("RGB", (30, 20))], torch.tensor(HEAT[:1]))
     picture, heat = ax.child_axes[0].images
     assert heat.get_extent() == [-0.5, 29.5, 19.5, -0.5]
-    # Black lies over what is cold, and nothing over what is hottest.
-    assert np.allclose(np.asarray(heat.get_alpha()), 0.7 * (1 - HEAT[0]))
+    # Black lies over what is cold, and nothing over what is hottest: the first corner.
+    dark = np.asarray(heat.get_alpha())
+    assert dark.shape == picture.get_array().shape[:2] == (20, 30)
+    assert dark[0, 0] == 0 and dark[-1, -1] == pytest.approx(0.8)
     assert not heat.to_rgba(heat.get_array())[..., :3].any()
-    assert picture.get_array().shape[:2] == (20, 30)
 
 
 def test_heat_maps_may_differ_in_size():
-    small, large = np.eye(2), np.eye(5)
+    """Each is stretched as Pillow does it, so a cell has the same place in all."""
+    small, large = np.eye(2), np.kron(np.eye(2), np.ones((40, 40)))
     ax = tl.plot_heat(discs()[:2], [small, large], ["small", "large"])
-    shown = [cell.images[1].get_array().shape for cell in ax.child_axes]
-    assert shown == [(2, 2), (5, 5)]
+    first, second = (1 - cell.images[1].get_alpha() / 0.8 for cell in ax.child_axes)
+    assert first.shape == second.shape
+    corners = np.ix_([0, -1], [0, -1])
+    assert np.allclose(first[corners], small) and np.allclose(second[corners], small)
+
+
+def test_a_line_encloses_the_hotter_half():
+    warm = np.zeros((4, 4))
+    warm[1:3, 1:3] = 0.8
+    ax = tl.plot_heat([Image.new("RGB", (40, 40))] * 2, [warm, np.full((3, 3), 0.5)])
+    drawn, even = ax.child_axes
+    (line,) = drawn.collections[0].get_paths()
+    assert line.contains_point((19.5, 19.5)) and not line.contains_point((5, 5))
+    # The halfway points lie on the border between warm and cold cells.
+    left, top, right, bottom = *line.vertices.min(0), *line.vertices.max(0)
+    assert (left, top, right, bottom) == pytest.approx((9.5, 9.5, 29.5, 29.5), abs=0.6)
+    assert not even.collections  # a map without differences has no hotter half
+    assert drawn.get_xlim() == even.get_xlim() and drawn.get_ylim() == even.get_ylim()
 
 
 def test_scores_of_one_run_are_not_called_means():

@@ -59,8 +59,7 @@ def extract_features(
     """
     model = getattr(source, "model", source)
     names = [layer] if isinstance(layer, str) else layer or head_names(model)
-    layers = {name: get_layer(model, name) for name in names}
-    seen, averages = {}, {}
+    layers, seen, averages = {k: get_layer(model, k) for k in names}, {}, {}
 
     def hear(name: str, _: nn.Module, inputs: Any, output: Any = None) -> None:
         out = main_output(inputs if output is None else output)
@@ -166,8 +165,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
             If the pictures differ in size, there is none, their channels stand last,
             or they are scaled already where the source model would do it.
         """
-        x = stack_pictures(x)
-        rows = self._rows.get(network := self.fingerprint(), {})
+        x, rows = stack_pictures(x), self._rows.get(network := self.fingerprint(), {})
         self._rows = {network: rows}  # what older weights said is forgotten
         keys = [f"{self.layer} {joblib.hash(p, 'sha1')}" for p in x]
         new = {k: i for i, k in enumerate(keys) if k not in rows}

@@ -267,8 +267,7 @@ def _read_table(name: str, content: str, needed: list, notes: list) -> pd.DataFr
     if named.duplicated().any() or not {*needed} <= {*named}:
         got = f"{name} has the columns {', '.join(map(repr, header))}"
         raise CourseError(f"{got}; it needs one {' and one '.join(needed)}.", RENAME)
-    text, label = needed
-    columns = table.iloc[1:].set_axis(header, axis=1)
+    (text, label), columns = needed, table.iloc[1:].set_axis(header, axis=1)
     # A spreadsheet may have made 1.0 of 1.
     labels = columns[label].str.strip().replace(r"^(-?\d+)\.0+$", r"\1", regex=True)
     # A mark may have been closed by chance, by one that stands rows later.

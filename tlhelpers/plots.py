@@ -152,6 +152,8 @@ def plot_heat(
 ) -> Axes:
     """Show pictures in the light of heat maps, for example Grad-CAM: 0 is dark.
 
+    A line encloses what is more than halfway from the weakest to the strongest.
+
     Parameters
     ----------
     images : sequence of n
@@ -169,9 +171,12 @@ def plot_heat(
         One of its ``child_axes`` for each picture.
     """
     ax, said = plot_images(images, titles, columns=len(images), ax=ax), []
-    for cell, heat in zip(ax.child_axes, map(np.float64, maps)):
-        how = {"extent": cell.images[0].get_extent(), "interpolation": "bilinear"}
-        cell.imshow(0 * heat, "gray", alpha=(0.7 - 0.7 * heat).clip(0, 1), **how)
+    for cell, heat in zip(ax.child_axes, map(np.float32, maps)):
+        size = cell.images[0].get_size()[::-1]
+        heat = np.asarray(Image.fromarray(heat).resize(size, Image.Resampling.BILINEAR))
+        cell.imshow(0 * heat, "gray", alpha=(0.8 - 0.8 * heat).clip(0, 1))
+        if np.ptp(heat):
+            cell.contour(heat, [(heat.min() + heat.max()) / 2], colors="#FFD400")
         peak = np.argwhere(heat == heat.max())[0] + 0.5
         y, x = (3 * peak / heat.shape).astype(int)  # thirds
         where = f"{('top', 'middle', 'bottom')[y]} {('left', 'middle', 'right')[x]}"
