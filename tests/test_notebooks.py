@@ -795,6 +795,18 @@ def test_01_takes_one_number_of_labels_as_well(labels, few):
     assert names["few"] == few and isinstance(names["more"], list)
 
 
+def test_09_counts_the_pictures_as_the_cards_of_the_sources_do():
+    path = next(p for p in NOTEBOOKS if p.name.startswith("09"))
+    code = "\n".join(c.source for c in cells(path, "code"))
+    names = re.search(r'"(photos", .*)"\)\}', code)[1].split('", "')
+    counts = ast.literal_eval(re.search(r"zip\(sources, (\(.*?\))\)", code)[1])
+    cards = [ROOT / "data" / "models" / f"tiny_{name}.json" for name in names]
+    found = [json.loads(card.read_text(encoding="utf-8")) for card in cards]
+    assert [re.search(r'"count": (\d+)', json.dumps(f))[1] for f in found] == [
+        str(count) for count in counts
+    ]
+
+
 def test_cut_network_reaches_kernels(monkeypatch):
     cut_network(monkeypatch)
     assert os.environ["PYTHONPATH"].startswith(str(ROOT))
