@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
@@ -69,6 +69,18 @@ def browser(tmp_path_factory):
     driver.quit()
 
 
+@contextmanager
+def another_page_may_come():
+    """Let pass what the driver says of an element whose page has just gone."""
+    try:
+        yield
+    except failures.StaleElementReferenceException:
+        pass
+    except failures.WebDriverException as error:  # the same, between two pages
+        if "does not belong to the document" not in str(error):
+            raise
+
+
 class Page:
     """What a visitor sees and does."""
 
@@ -78,7 +90,7 @@ class Page:
         wait_for(lambda: self.all("form button"))
 
     def all(self, css):
-        with suppress(failures.StaleElementReferenceException):  # a page comes
+        with another_page_may_come():
             found = self.browser.find_elements("css selector", css)
             return [element for element in found if element.is_displayed()]
         return []
@@ -88,7 +100,7 @@ class Page:
 
     @property
     def said(self):
-        with suppress(failures.StaleElementReferenceException, IndexError):
+        with another_page_may_come(), suppress(IndexError):
             return self.all("#answer")[0].text
         return ""
 
