@@ -294,6 +294,9 @@ def test_curves_order_the_budgets_and_mark_chance():
     assert not ax.get_xticks(minor=True).size and ax.get_ylim()[1] == 1.01
     labels = [t.get_text() for t in ax.get_legend().get_texts()]
     assert labels == ["chance", "tuned", "scratch"]
+    ax.figure.canvas.draw()
+    legend = ax.get_legend().get_window_extent()
+    assert legend.y0 >= ax.get_window_extent().y1, "the legend hides no line"
 
 
 def test_bars_are_one_standard_deviation_and_one_run_has_none():

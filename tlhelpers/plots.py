@@ -94,7 +94,7 @@ def _axes(ax: Axes | None, width: float, height: float) -> Axes:
 def _finish(ax: Axes, text: str, *, legend: bool = False) -> Axes:
     ax.spines[["top", "right"]].set_visible(False)
     if legend:
-        ax.legend(framealpha=0.8, edgecolor="none", fontsize=9)
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
     return describe(ax, text)
 
 
