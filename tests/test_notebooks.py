@@ -448,14 +448,14 @@ SABOTAGE = [
     (
         "04",
         "a simple head on frozen features beats pixels by 15 points or more",
-        "heads[name].fit(x[rows].numpy(), y[rows])",
-        "heads[name].fit(x[rows].numpy(), y[rows].flip(0))",
+        "source = tl.load_source(SOURCE)",
+        "source = tl.load_source(SOURCE, pretrained=False)",
     ),
     (
         "04",
         "a simple head on frozen features beats a small network from scratch",
-        "heads[name].fit(x[rows].numpy(), y[rows])",
-        "heads[name].fit(x[rows].numpy(), y[rows].flip(0))",
+        "source = tl.load_source(SOURCE)",
+        "source = tl.load_source(SOURCE, pretrained=False)",
     ),
     (
         "04",
