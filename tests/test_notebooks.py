@@ -454,8 +454,8 @@ SABOTAGE = [
     (
         "04",
         "a simple head on frozen features beats a small network from scratch",
-        "source = tl.load_source(SOURCE)",
-        "source = tl.load_source(SOURCE, pretrained=False)",
+        "heads[name].fit(x[rows].numpy(), y[rows])",
+        "heads[name].fit(x[rows].numpy(), y[rows].flip(0))",
     ),
     (
         "04",
