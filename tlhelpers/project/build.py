@@ -160,7 +160,7 @@ def train_project(
         project = next(way for way in ways if way.card["method"]["kept"] == kept)
     project.temperature = best.temperature
     project.card |= deepcopy({k: best.card[k] for k in ("figures", "certain")})
-    project.card["method"]["labels"] = "train and valid; figures are from before valid"
+    project.card["method"]["labels"] = "train and valid; held-out figure: before valid"
     return best, project
 
 
