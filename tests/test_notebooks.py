@@ -429,7 +429,7 @@ SABOTAGE = [
     ),
     (
         "03",
-        "with a quarter of the steps the warm start falls at most five points short",
+        "with half of the steps the warm start falls at most five points short",
         '{"warm start": 5, "from scratch": 0}',
         '{"warm start": 0, "from scratch": 0}',
     ),
