@@ -807,6 +807,19 @@ def test_09_counts_the_pictures_as_the_cards_of_the_sources_do():
     ]
 
 
+def test_09_says_of_its_ten_runs_what_they_show():
+    """In each the H-score orders better than the rival; its first choice loses less."""
+    found = read_study("09")["metrics"]
+    score, rival = "H-score", "most pictures"
+    pairs = zip(found[f"{score} and gain"], found[f"{rival} and gain"], strict=True)
+    assert [one > other for one, other in pairs] == [True] * 10
+    pairs = zip(found[f"{score}, lost"], found[f"{rival}, lost"], strict=True)
+    assert [one < other for one, other in pairs] == [True] * 10
+    path = next(p for p in NOTEBOOKS if p.name.startswith("09"))
+    text = " ".join(" ".join(c.source for c in cells(path, "markdown")).split())
+    assert "in each of ten runs with other seeds (`data/studies/09.json`)" in text
+
+
 def test_cut_network_reaches_kernels(monkeypatch):
     cut_network(monkeypatch)
     assert os.environ["PYTHONPATH"].startswith(str(ROOT))
