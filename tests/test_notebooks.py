@@ -815,6 +815,11 @@ def test_09_says_of_its_ten_runs_what_they_show():
     assert [one > other for one, other in pairs] == [True] * 10
     pairs = zip(found[f"{score}, lost"], found[f"{rival}, lost"], strict=True)
     assert [one < other for one, other in pairs] == [True] * 10
+    order = {k: v for k, v in found.items() if k.endswith(" and gain")}
+    assert max(order, key=lambda k: statistics.mean(order[k])) == f"{score} and gain"
+    for name in ("k-NN", "CKA"):
+        pairs = zip(order[f"{name} and gain"], order[f"{rival} and gain"], strict=True)
+        assert sum(one > other for one, other in pairs) < 5
     path = next(p for p in NOTEBOOKS if p.name.startswith("09"))
     text = " ".join(" ".join(c.source for c in cells(path, "markdown")).split())
     assert "in each of ten runs with other seeds (`data/studies/09.json`)" in text
