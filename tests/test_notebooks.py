@@ -807,6 +807,15 @@ def test_09_counts_the_pictures_as_the_cards_of_the_sources_do():
     ]
 
 
+def test_03_says_of_its_runs_where_the_frozen_curve_peaks():
+    found = read_study("03")["metrics"]
+    curve = zip(*(found[f"frozen, {k} stages"] for k in range(1, 6)), strict=True)
+    assert {run.index(max(run)) + 1 for run in curve} == {3}
+    path = next(p for p in NOTEBOOKS if p.name.startswith("03"))
+    text = " ".join(" ".join(c.source for c in cells(path, "markdown")).split())
+    assert "at three frozen stages in every run of `data/studies/03.json`" in text
+
+
 def test_09_says_of_its_ten_runs_what_they_show():
     """In each the H-score orders better than the rival; its first choice loses less."""
     found = read_study("09")["metrics"]
