@@ -5,8 +5,7 @@
 Runs the notebook's own cells with valid in the place of test, on three draws of its
 own. Each way tries five rates. With numbers, only these of the five, counted from 0,
 are tried again and the table's rows of the others stay: that is as good as long as the
-notebook's code is the same. All five take about half an hour on
-one core.
+notebook's code is the same. All five take about half an hour on one core.
 """
 
 from __future__ import annotations
