@@ -89,9 +89,12 @@ def command(*more, seeds=3):
     return ["-m", "tlhelpers", "study", "01", "--seeds", seeds, "--out", "out", *more]
 
 
-def wait_for(holds, seconds=90):
+def wait_for(holds, process=None, seconds=300):
+    """Wait until something is there: long on a busy machine, not after a failure."""
     end = time.monotonic() + seconds
     while not (found := holds()):
+        if process is not None and process.poll() is not None:
+            pytest.fail(f"it ended before: {process.communicate()[0][-3000:]}")
         assert time.monotonic() < end, "it never came"
         time.sleep(0.1)
     return found
@@ -116,10 +119,14 @@ def serial(tmp_path_factory):
     return [float(line.split()[1]) for line in lines if line.startswith("LOSS")]
 
 
+def runs_of(start):
+    """The runs that are finished, seed by seed."""
+    return sorted((start.folder / "out").glob("01-*.json"))
+
+
 def exact(start):
     """The figures of the single runs, every bit of them."""
-    files = sorted((start.folder / "out").glob("01-*.json"))
-    return [json.loads(file.read_text())["metrics"]["loss"] for file in files]
+    return [json.loads(f.read_text())["metrics"]["loss"] for f in runs_of(start)]
 
 
 def test_a_study_finds_what_single_runs_find_bit_by_bit(study, serial):
@@ -196,7 +203,7 @@ def test_a_worker_killed_in_the_middle_loses_nothing(study, serial):
     write_notebook(study.folder, "01_good", WAIT.format(mark, 3), TRAIN)
     address, _ = cluster(study, 2, free_port())
     running = study(*command("--scheduler", address, seeds=4))
-    wait_for(lambda: os.path.exists(mark))
+    wait_for(lambda: os.path.exists(mark), running)
     kernel = wait_for(lambda: next(kernels(study.folder), None))
     worker = kernel.parent()
     assert "dask" in " ".join(psutil.Process(worker.ppid()).cmdline())
@@ -212,7 +219,7 @@ def test_a_scheduler_killed_in_the_middle_is_gone_on_from(study, serial):
     port = free_port()
     address, _ = cluster(study, 1, port)
     running = study(*command("--scheduler", address))
-    first = wait_for(lambda: list((study.folder / "out").glob("01-*.json")))
+    first = wait_for(lambda: runs_of(study), running)
     for p in psutil.process_iter(["cmdline"]):
         words = p.info["cmdline"] or []
         if "distributed.cli.dask_scheduler" in words and str(port) in words:
@@ -228,7 +235,7 @@ def test_a_study_that_is_stopped_is_gone_on_with(study, serial):
     mark = str(study.folder / "begun")
     write_notebook(study.folder, "01_good", WAIT.format(mark, 2), TRAIN)
     running = study(*command())
-    first = wait_for(lambda: list((study.folder / "out").glob("01-*.json")))
+    first = wait_for(lambda: runs_of(study), running)
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
     wait_for(lambda: not list(kernels(study.folder)))
