@@ -810,10 +810,12 @@ def test_09_counts_the_pictures_as_the_cards_of_the_sources_do():
 def test_03_says_of_its_runs_where_the_frozen_curve_peaks():
     found = read_study("03")["metrics"]
     curve = zip(*(found[f"frozen, {k} stages"] for k in range(1, 6)), strict=True)
-    assert {run.index(max(run)) + 1 for run in curve} == {3}
+    peaks = [run.index(max(run)) + 1 for run in curve]
+    assert (peaks.count(3), peaks.count(4), len(peaks)) == (9, 1, 10)
     path = next(p for p in NOTEBOOKS if p.name.startswith("03"))
     text = " ".join(" ".join(c.source for c in cells(path, "markdown")).split())
-    assert "at three frozen stages in every run of `data/studies/03.json`" in text
+    said = "at three frozen stages in nine of ten runs (`data/studies/03.json`)"
+    assert said in text
 
 
 def test_09_says_of_its_ten_runs_what_they_show():
