@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 import pytest
@@ -18,5 +19,7 @@ def course(tmp_path, monkeypatch):
         "PYTHONPATH", os.pathsep.join([os.environ["PYTHONPATH"], str(ROOT)])
     )
     monkeypatch.setattr(runner, "notebooks_folder", lambda: tmp_path / "notebooks")
+    # The real one takes seconds.
+    monkeypatch.setattr(runner, "pace", functools.cache(lambda: 1.0))
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -105,7 +105,8 @@ SERIES = """
 from pathlib import Path
 from tlhelpers.course.run import run_course
 for seed in (1000, 1100, 1200, 1300):
-    found = run_course(["01"], out=Path("serial"), profile="mini", seed=seed)
+    how = {"profile": "mini", "seed": seed, "timed": False}
+    found = run_course(["01"], out=Path("serial"), **how)
     print("LOSS", repr(found["notebooks"][0]["metrics"]["loss"]))
 """
 

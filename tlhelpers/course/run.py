@@ -75,14 +75,15 @@ def find_notebooks(numbers: Sequence[str] = ()) -> list[Path]:
     return [by_number[n.zfill(2)] for n in numbers] or paths
 
 
-def environment() -> dict[str, Any]:
-    """Describe the machine: versions, device, cores, memory, pace."""
+def environment(*, timed: bool = True) -> dict[str, Any]:
+    """Describe the machine: versions, device, cores, memory, pace (None: not timed)."""
+    gpu = torch.cuda.is_available()
     return {
         "python": platform.python_version(),
         "versions": {package: version(package) for package in VERSIONS.split()},
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "device": torch.cuda.get_device_name() if gpu else "cpu",
         "cores": joblib.cpu_count(),
-        "pace": 1 if torch.cuda.is_available() else round(pace(), 2),
+        "pace": 1 if gpu else round(pace(), 2) if timed else None,
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.machine()}",
     }
@@ -132,6 +133,7 @@ def run_course(
     profile: str = "auto",
     seed: int = 0,
     parameters: Parameters | None = None,
+    timed: bool = True,
 ) -> dict[str, Any]:
     """Execute notebooks one after the other and write what came out.
 
@@ -147,6 +149,9 @@ def run_course(
         Passed to each notebook as ``SEED``, 0 … 2,147,483,647.
     parameters : dict or None
         Further papermill parameters; texts are read by :func:`literal`.
+    timed : bool
+        False: do not measure the pace of the machine, which takes some seconds and says
+        nothing where other runs are going on.
 
     Returns
     -------
@@ -162,7 +167,8 @@ def run_course(
     """
     paths, out = find_notebooks(numbers), out.expanduser().resolve()
     jobs = _jobs(paths, {"PROFILE": profile, "SEED": seed}, parameters or {})
-    results: dict[str, Any] = {"environment": environment(), "notebooks": []}
+    timed &= not is_smoke()
+    results: dict[str, Any] = {"environment": environment(timed=timed), "notebooks": []}
     with reserved(out):
         print(f"{len(jobs)} notebooks{_time(paths, results)} → {out}")
         for k, (path, job) in enumerate(zip(paths, jobs), 1):
@@ -173,7 +179,7 @@ def run_course(
             print(_line(entry), flush=True)
             if entry["status"] == "interrupted":
                 break
-        if not is_smoke():  # others may use the machine, too: at both ends
+        if timed:  # others may use the machine, too: at both ends
             before = results["environment"]["pace"]
             pace.cache_clear()
             after = environment()["pace"]
@@ -186,7 +192,7 @@ def _time(paths: Sequence[Path], results: dict[str, Any]) -> str:
     """Say about how long notebooks will take here, by their published runs."""
     where, kept = results["environment"], [json.loads(p.read_bytes()) for p in paths]
     known = [n["metadata"].get("published", {}).get("seconds", 0) for n in kept]
-    if is_smoke() or where["device"] != "cpu" or 0 in known:
+    if where["pace"] is None or where["device"] != "cpu" or 0 in known:
         return ""
     return f", about {max(1, round(sum(known) * where['pace'] / 60))} min"
 

@@ -129,7 +129,8 @@ def _run(number: str, seed: int, wanted: str) -> dict[str, Any]:
         raise CourseError("This worker's course or versions differ from yours.")
     with TemporaryDirectory() as name, redirect_stdout(io.StringIO()) as said:
         with redirect_stderr(said):
-            found = run_course([number], out=Path(name), profile="mini", seed=seed)
+            how = {"profile": "mini", "seed": seed, "timed": False}
+            found = run_course([number], out=Path(name), **how)
     entry = found["notebooks"][0]
     if entry["status"] not in GOOD or None in entry["metrics"].values():
         raise CourseError(f"{entry['status']}: {entry['error'] or 'no finite value'}")
@@ -144,8 +145,7 @@ def _write(number: str, runs: list[Any], out: Path) -> None:
     held = [{c["text"]: int(c["holds"]) for c in claims(run)} for run in runs]
     study = {
         "command": f"tlhelpers study {number} --seeds {len(runs)}",
-        # The pace of a machine that is busy says nothing.
-        "environment": runs[0]["environment"] | {"pace": None},
+        "environment": runs[0]["environment"],
         "seeds": [run["parameters"]["SEED"] for run in runs],
         "claims_held": pd.DataFrame(held).sum().to_dict(),
         "metrics": found.dropna(axis=1).to_dict("list"),
