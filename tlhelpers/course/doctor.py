@@ -108,6 +108,6 @@ def _checked(what: str, job: Callable[..., object], *arguments: object) -> Findi
 
 
 def download() -> None:
-    """Fetch the data sets of the full profile."""
+    """Fetch the photographs of the full profile: pets and flowers."""
     for load in (datasets.load_pets, datasets.load_flowers):
         print(OK, load("full"))

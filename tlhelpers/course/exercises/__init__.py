@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.stats import sem, t
 
-PAIRS = "One accuracy per draw, the same draws for both."
+PAIRS = "One accuracy per draw, three draws or more, the same draws for both."
 
 
 def unlike(answer: float, mistakes: dict[float, str], tolerance: float = 1e-6) -> None:
@@ -13,26 +13,25 @@ def unlike(answer: float, mistakes: dict[float, str], tolerance: float = 1e-6) -
 
 
 def ahead_in_pairs(
-    answer: tuple, names: tuple[str, str], same: str, *, pairs: str = PAIRS, n: int = 2
+    answer: tuple, names: tuple[str, str], same: str, *, pairs: str = PAIRS
 ) -> None:
     """Fail unless the answer has paired accuracies of two arms, and who is ahead.
 
     Parameters
     ----------
     answer : (first, second, ahead)
-        Accuracies of both arms, shape (n_draws,), 0 … 1; one of the names, or
-        "neither", by the 95 % interval of the paired differences (Student 1908).
+        Accuracies of both arms, shape (n_draws,), three or more, 0 … 1; one of the
+        names, or "neither", by the 95 % interval of the paired differences
+        (Student 1908).
     names : (str, str)
         Of the two arms.
     same : str
         The hint where both arms have the same accuracies.
     pairs : str
         The hint where they are no pairs, or too few.
-    n : int
-        Fewest draws, >= 2.
     """
     first, second, ahead = answer
-    assert np.shape(first) == np.shape(second) and np.size(first) >= n, pairs
+    assert np.shape(first) == np.shape(second) and np.size(first) >= 3, pairs
     gain, both = np.subtract(first, second), [first, second]
     assert gain.any(), f"Both are the same: {same}"
     assert np.min(both) >= 0, "Accuracies, not losses."

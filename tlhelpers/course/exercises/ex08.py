@@ -25,7 +25,7 @@ def exercise_2(answer: tuple) -> None:
     """Answer with two rows of accuracies and a name: (with_states, without, ahead)."""
     pairs = "Three accuracies or more, the same seeds for both."
     same = "did the states enter the loss?"
-    ahead_in_pairs(answer, ("states", "answers"), same, pairs=pairs, n=3)
+    ahead_in_pairs(answer, ("states", "answers"), same, pairs=pairs)
 
 
 def exercise_3(answer: Callable) -> None:
