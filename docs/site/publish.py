@@ -91,7 +91,8 @@ def keep_run(folder: Path, root: Path = ROOT) -> None:
     ----------
     folder : Path
         Written by ``tlhelpers run``; every notebook in it passed, with its own seed
-        and on the bundled data. Its minutes are divided by the machine's pace.
+        and on the bundled data. The minutes of each are divided by the machine's pace
+        before and after it.
     root : Path
         The folder of the course.
 
@@ -104,7 +105,7 @@ def keep_run(folder: Path, root: Path = ROOT) -> None:
     results = legible(folder / "results.json", read, AGAIN)
     for entry in results["notebooks"]:
         _check_ordinary(entry)
-        entry["seconds"] /= results["environment"].get("pace", 1)
+        entry["seconds"] /= entry.pop("pace", 1)
         notebook = legible(folder / f"{entry['name']}.ipynb", READ, AGAIN)
         title = clean(notebook).cells[0]
         text = measured(entry, results["environment"])

@@ -50,9 +50,8 @@ def course_rows() -> list[str]:
     path = ROOT / "build" / "course" / "results.json"
     if not path.is_file():
         return []
-    found = json.loads(path.read_text(encoding="utf-8"))
-    notebooks, pace = found["notebooks"], found["environment"]["pace"]
-    seconds = [n["seconds"] / pace for n in notebooks]
+    notebooks = json.loads(path.read_text(encoding="utf-8"))["notebooks"]
+    seconds = [n["seconds"] / n["pace"] for n in notebooks]
     peak = max(n["peak_rss_mb"] for n in notebooks)
     ratio = [n["metrics"].get("times faster with cached features") for n in notebooks]
     cached = [f"| cached features | ≥ 10 × faster | {r:.0f} × |" for r in ratio if r]

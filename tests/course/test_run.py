@@ -438,7 +438,8 @@ def test_smoke_shows_claims_without_judging(course, monkeypatch):
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT for a single child on Windows")
 def test_ctrl_c_keeps_what_is_done(course):
     write_notebook(course, "01_good", 'run.record("score", 1)')
-    write_notebook(course, "02_slow", "import time", "time.sleep(120)")
+    slow = "import time, pathlib; pathlib.Path('begun').touch(); time.sleep(120)"
+    write_notebook(course, "02_slow", slow)
     code = (
         # A shell that runs the tests in the background makes its children ignore it.
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
@@ -453,9 +454,9 @@ def test_ctrl_c_keeps_what_is_done(course):
         text=True,
         start_new_session=True,
     )
-    while "01_good" not in (line := child.stdout.readline()) or "✔" not in line:
+    while not (course / "notebooks" / "begun").exists():
         assert child.poll() is None
-    time.sleep(6)
+        time.sleep(0.1)
     os.killpg(child.pid, signal.SIGINT)
     child.communicate(timeout=60)
     assert child.returncode == 130
@@ -464,12 +465,29 @@ def test_ctrl_c_keeps_what_is_done(course):
     assert (course / "out" / "index.html").is_file()
 
 
-def test_the_pace_is_that_before_and_after(course, monkeypatch):
-    write_notebook(course, "01_a", "1")
-    measured = iter([1.0, 2.0])
+def test_ctrl_c_between_two_notebooks_keeps_what_is_done(course, monkeypatch):
+    for name in ("01_a", "02_b"):
+        write_notebook(course, name, "1")
+
+    def stopped():
+        raise KeyboardInterrupt
+
+    answers = iter([lambda: 1.0, stopped])
+    monkeypatch.setattr(runner, "pace", cache(lambda: next(answers)()))
+    assert cli.main(["run", "--out", "out"]) == 130
+    assert [n["name"] for n in results(course / "out")["notebooks"]] == ["01_a"]
+    assert (course / "out" / "index.html").is_file()
+
+
+def test_the_pace_of_each_is_that_before_and_after_it(course, monkeypatch):
+    for name in ("01_a", "02_b"):
+        write_notebook(course, name, "1")
+    measured = iter([1.0, 2.0, 4.0])
     monkeypatch.setattr(runner, "pace", cache(lambda: next(measured)))
     assert cli.main(["run", "--out", "out"]) == 0
-    assert results(course / "out")["environment"]["pace"] == 1.5
+    found = results(course / "out")
+    assert [n["pace"] for n in found["notebooks"]] == [1.5, 3.0]
+    assert found["environment"]["pace"] == 4.0
 
 
 def test_a_run_says_how_long_it_will_take_here(course, capsys, monkeypatch):

@@ -97,7 +97,8 @@ def _run(numbers: list[str], p: list[list[str]] | None, out: Path, **more: Any) 
     minutes = sum(entry["seconds"] for entry in results["notebooks"]) / 60
     passed = f"{status.count('passed')} of {len(status)} notebooks passed"
     print(f"{passed} in {minutes:.1f} minutes\npages: {out / 'index.html'}")
-    return 130 if "interrupted" in status else int(set(status) != {"passed"})
+    stopped = "interrupted" in status or "stopped" in results
+    return 130 if stopped else int(set(status) != {"passed"})
 
 
 def _doctor() -> int:

@@ -179,13 +179,22 @@ def run_course(
             print(_line(entry), flush=True)
             if entry["status"] == "interrupted":
                 break
-        if timed:  # others may use the machine, too: at both ends
-            before = results["environment"]["pace"]
-            pace.cache_clear()
-            after = environment()["pace"]
-            results["environment"]["pace"] = round((before + after) / 2, 2)
+            if timed and not _read_pace(entry, results["environment"]):
+                results["stopped"] = True
+                break
         _keep(out, results)
     return results
+
+
+def _read_pace(entry: dict[str, Any], where: dict[str, Any]) -> bool:
+    """Note the pace around a run, others may work here, too; False after Ctrl-C."""
+    try:
+        before, _ = where["pace"], pace.cache_clear()
+        where["pace"] = environment()["pace"]
+    except KeyboardInterrupt:
+        return False
+    entry["pace"] = round((before + where["pace"]) / 2, 2)
+    return True
 
 
 def _time(paths: Sequence[Path], results: dict[str, Any]) -> str:
