@@ -105,7 +105,7 @@ def keep_run(folder: Path, root: Path = ROOT) -> None:
     results = legible(folder / "results.json", read, AGAIN)
     for entry in results["notebooks"]:
         _check_ordinary(entry)
-        entry["seconds"] /= entry.pop("pace", 1)
+        entry["seconds"] /= entry.pop("pace", results["environment"].get("pace", 1))
         notebook = legible(folder / f"{entry['name']}.ipynb", READ, AGAIN)
         title = clean(notebook).cells[0]
         text = measured(entry, results["environment"])

@@ -87,6 +87,7 @@ def test_published_minutes_are_those_of_the_reference_machine(published):
     """A machine that takes twice as long publishes half of what it measured."""
     assert cli.main(["run", "--out", "out"]) == 0
     found = results(published / "out")
+    assert found["notebooks"][0]["pace"] > 0 < found["environment"]["pace"]
     found["notebooks"][0] |= {"pace": 2.0, "seconds": 240.0}
     (published / "out" / "results.json").write_text(json.dumps(found), "utf-8")
     assert keep("out", published) == 0

@@ -189,7 +189,8 @@ def run_course(
 def _read_pace(entry: dict[str, Any], where: dict[str, Any]) -> bool:
     """Note the pace around a run, others may work here, too; False after Ctrl-C."""
     try:
-        before, _ = where["pace"], pace.cache_clear()
+        before = where["pace"]
+        pace.cache_clear()
         where["pace"] = environment()["pace"]
     except KeyboardInterrupt:
         return False
