@@ -905,6 +905,20 @@ AHEAD = [
         10,
         "positive in each of ten other runs, but small (.03 to .22)",
     ),
+    (
+        "10",
+        "project accuracy",
+        "frozen accuracy",
+        10,
+        "of *frozen*, in ten of ten other runs (`data/studies/10.json`)",
+    ),
+    (
+        "10",
+        "project, train alone accuracy",
+        "frozen accuracy",
+        7,
+        "in second place, as in seven of ten other runs",
+    ),
 ]
 
 

@@ -274,7 +274,7 @@ def test_a_wrong_range_run_or_metric_is_noticed():
 
 
 def test_a_range_that_is_left_out_is_noticed():
-    broken = re.sub(r"`project accuracy` [\d. –]+ \(5 runs\)", "—", LESSONS)
+    broken = re.sub(r"`project accuracy` [\d. –]+ \(10 runs\)", "—", LESSONS)
     found = ranges_left_out(broken, "10")
     assert len(found) == 1 and "0.979 is project accuracy" in found[0]
 
