@@ -15,6 +15,7 @@ each = pytest.mark.parametrize("path", CHOICES, ids=lambda p: p.stem)
 
 #: Choices at the end of what was tried, and the words with which the lesson says so.
 MOST_STEPS = "All three did best with the most of these steps"
+LOWEST_RATE = "Both took the lowest rate and the most epochs that were tried"
 AT_THE_EDGE = {
     ("00", "small, from scratch", "epochs"): "the most epochs tried",
     ("00", "small, developed, tuned", "epochs"): "the most epochs tried",
@@ -23,9 +24,10 @@ AT_THE_EDGE = {
     ("01", "from scratch, small", "steps"): MOST_STEPS,
     ("01", "from scratch, small, 100 labels", "steps"): MOST_STEPS,
     ("04", "fine-tuned", "epochs"): "more passes might help",
-    ("06", "from scratch", "epochs"): "the most epochs that were tried",
-    ("06", "real ULMFiT", "epochs"): "the fewest epochs were as good as any",
-    ("06", "real ULMFiT", "lr"): "the lowest rate and the fewest epochs",
+    ("06", "from scratch", "epochs"): LOWEST_RATE,
+    ("06", "from scratch", "lr"): LOWEST_RATE,
+    ("06", "real ULMFiT", "epochs"): LOWEST_RATE,
+    ("06", "real ULMFiT", "lr"): LOWEST_RATE,
 }
 
 

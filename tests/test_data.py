@@ -110,6 +110,9 @@ def test_mail_is_what_its_card_says():
     assert all(8 <= len(t.split()) <= 230 for t in texts)
     links = [link for t in texts for link in re.findall(r"[\w.-]+@[\w-]+\.[\w.-]+", t)]
     assert all(".example" in link for link in links)
+    # Quoted threads, remains of HTML and footers, as in life.
+    for mark, least in {"\n> ": 60, "<br>": 30, "Sent from": 15}.items():
+        assert sum(mark in text for text in texts) >= least, mark
 
 
 def test_reviews_are_what_their_card_says():

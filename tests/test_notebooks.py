@@ -508,7 +508,7 @@ SABOTAGE = [
     ),
     (
         "05",
-        "tuning helps vectors of the wrong text more than those of the right one",
+        "tuning helps random vectors most, by 3 points or more",
         "candidates[name].vectors_for_all(",
         'candidates["random"].vectors_for_all(',
     ),
@@ -888,8 +888,8 @@ AHEAD = [
         "05",
         "trained head: Wikipedia, tuned",
         "trained head: random, tuned",
-        9,
-        "Wikipedia leads random vectors by little (in nine of ten runs)",
+        10,
+        "Wikipedia leads random vectors by little (in each of ten runs)",
     ),
     (
         "07",

@@ -291,7 +291,8 @@ def train_classifier(
     dls = text_loaders(zip(tokens, labels), model.vocabulary)
     fa.set_seed(seed)
     how = {"config": model.config, "pretrained": False, "seq_len": LONGEST}
-    learner = fa.text_classifier_learner(dls, fa.AWD_LSTM, **how)
+    # With fastai's full dropout a start from few labels is now and then forgotten.
+    learner = fa.text_classifier_learner(dls, fa.AWD_LSTM, drop_mult=0.1, **how)
     if model.weights:
         encoder = {k[2:]: w for k, w in model.weights.items() if k.startswith("0.")}
         learner.model[0].module.load_state_dict(encoder)
@@ -301,7 +302,7 @@ def train_classifier(
     head = LogisticRegression(C=0.05, max_iter=1000).fit(scale.transform(x), labels)
     # The scaling becomes part of the weights; no batch statistics are left.
     head = without_scaling(head, scale.mean_, scale.scale_)
-    learner.model[1].layers = nn.Sequential(nn.Dropout(0.2), nn.Linear(x.shape[1], n))
+    learner.model[1].layers = nn.Sequential(nn.Linear(x.shape[1], n))
     replace_head(learner.model[1], n, like=head)
     for stage, n in enumerate(epochs):
         learner.freeze_to(0 if stage == len(epochs) - 1 else -2 - stage)

@@ -526,6 +526,22 @@ def surface(texts: Sequence[str]) -> Array:
                      for t in texts])
 
 
+def manners(texts: Sequence[str]) -> Array:
+    """Return how each mail begins, ends, quotes and links, shape (n, 9)."""
+    rows = []
+    for text in texts:
+        body, host = text.partition("\n\n")[2], r"(?<![\w.-])([\w.-]+)\.example"
+        last = body.strip().rpartition("\n")[2].split()
+        hosts = re.findall(host, text)
+        rows.append([
+            bool(re.match(r"(hi|hello|hey|dear|good)\b", body, re.IGNORECASE)),
+            bool(re.match(r"[A-Z][\w-]*,\s", body)), len(last),
+            len(last) == 1 and last[0].istitle(), any("-" in h for h in hosts),
+            any("." in h for h in hosts), any(re.search(r"\d", h) for h in hosts),
+            "\n>" in text or "Forwarded" in text, "&" in text or "<" in text])
+    return np.array(rows)
+
+
 def count_scores(task: TextTask, n: int, seeds: int) -> list[float]:
     """Score logistic regression on TF-IDF with n labels per class, over seeds."""
     train, test = (np.array(s.texts, dtype=object) for s in (task.train, task.test))
@@ -565,8 +581,13 @@ def measure_mail(folder: Path, seeds: int) -> dict[str, dict]:
     """Measure the gates of the mail: what bags of words and glances can tell."""
     task = tlhelpers.load_mail(root=folder)
     few, many = (count_scores(task, n, seeds) for n in (10, 100))
+    tree = DecisionTreeClassifier(max_depth=3, random_state=0)
+    tree.fit(manners(task.train.texts), task.train.labels)
+    habits = tree.score(manners(task.test.texts), task.test.labels)
     return {"tfidf_10": mean_gate(few, 0.85, True, BAG.format(10)),
             "tfidf_100": mean_gate(many, 0.70, False, BAG.format(100)),
+            "manners": gate(habits, 0.65, True, "tree on greeting, last line, sign-off "
+                            "by one name, shape of the domains, quotes, HTML remains"),
             **text_gates(task)}
 
 

