@@ -21,7 +21,7 @@ from __future__ import annotations
 import argparse
 import os
 from importlib import metadata
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import numpy as np
@@ -40,32 +40,30 @@ def minilm_folder() -> str:
     return str(modules.locate().parent)
 
 
-def with_setfit(texts: list[str], labels: list[int], test: list[str], seed: int):
-    """Train SetFit; return its answers and its seconds."""
+def with_setfit(
+    texts: list[str], labels: list[int], test: list[str], seed: int
+) -> tuple[np.ndarray, float]:
+    """Train SetFit; return its answers, shape (n_test,), and its seconds."""
     from datasets import Dataset
     from setfit import SetFitModel, Trainer, TrainingArguments
 
     model = SetFitModel.from_pretrained(minilm_folder(), device="cpu")
     model.model_body.max_seq_length = LONGEST
-    how = TrainingArguments(
-        batch_size=16,
-        num_epochs=1,
-        num_iterations=FREE,
-        seed=seed,
-        show_progress_bar=False,
-        report_to="none",
-        save_strategy="no",
-        output_dir=mkdtemp(),
-    )
+    how = {"batch_size": 16, "num_epochs": 1, "num_iterations": FREE, "seed": seed}
+    quiet = {"show_progress_bar": False, "report_to": "none", "save_strategy": "no"}
     data = Dataset.from_dict({"text": texts, "label": labels})
-    trainer, since = Trainer(model, how, train_dataset=data), perf_counter()
-    trainer.train()
-    seconds = perf_counter() - since
+    with TemporaryDirectory() as folder:
+        how = TrainingArguments(**how, **quiet, output_dir=folder)
+        trainer, since = Trainer(model, how, train_dataset=data), perf_counter()
+        trainer.train()
+        seconds = perf_counter() - since
     return np.asarray(model.predict(test, show_progress_bar=False)), seconds
 
 
-def with_head(texts: list[str], labels: list[int], test: list[str], net, bert):
-    """Fit the project's head on frozen features; return its answers and its seconds."""
+def with_head(
+    texts: list[str], labels: list[int], test: list[str], net: object, bert: object
+) -> tuple[np.ndarray, float]:
+    """Fit the project's head on frozen features; return its answers, its seconds."""
     import tlhelpers as tl
     from tlhelpers import project
 
