@@ -141,6 +141,14 @@ def test_compare_has_no_range_for_other_kinds_of_run(study, capsys):
         assert "no range" in capsys.readouterr().out.splitlines()[-1]
 
 
+def test_compare_names_what_own_data_could_not_give(study, capsys):
+    run = tl.start("mini", notebook="01", data="mine")
+    run.compare("gain")  # notebook 07 has figures by domain, which own texts lack
+    assert "gain" in (said := capsys.readouterr().out) and "not measured" in said
+    with pytest.raises(KeyError):
+        tl.start("mini", notebook="01").compare("gian")  # a slip in a lesson
+
+
 # --- claims and the report -------------------------------------------------------
 
 

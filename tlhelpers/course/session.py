@@ -279,6 +279,9 @@ class Session:
             As given to :meth:`record`.
         """
         for name in names:
+            if self.own_data and name not in self.metrics:
+                print(f"{name:42s}   -     (not measured on your data)")
+                continue
             value, study = self.metrics[name], self.expected(name)
             said = "(no range for this kind of run)"
             if study is not None:
