@@ -175,19 +175,31 @@ class BertClassifier(nn.Module):
         Outputs, >= 2.
     seed : int
         Seed of the head.
+
+    Attributes
+    ----------
+    layers : int, >= 1
+        The outputs of so many of the last layers are averaged: one, or as many as the
+        body's configuration calls ``pooled_layers``. For a frozen body four are better.
+
+    Source
+    ------
+    Devlin et al. 2019, table 7: of a frozen body the last four layers, not the last.
     """
 
     def __init__(self, body: nn.Module, n_classes: int, *, seed: int = 0) -> None:
         super().__init__()
         seed_everything(seed)
         self.body = deepcopy(body)
+        self.layers = getattr(body.config, "pooled_layers", 1)
         self.dropout = nn.Dropout(0.1)
         self.head = nn.Linear(body.config.hidden_size, n_classes).to(body.dtype)
 
     def forward(self, ids: Tensor) -> Tensor:
         """Return the logits, shape (n, n_classes), of pieces, shape (n, longest)."""
         ids, mask = _trim(ids)
-        states = self.body(input_ids=ids, attention_mask=mask).last_hidden_state
+        told = self.body(ids, mask, output_hidden_states=True).hidden_states
+        states = sum(told[-self.layers :]) / self.layers
         # (n, longest, hidden) -> (n, hidden)
         mean = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
         return self.head(self.dropout(mean))  # (n, n_classes)
@@ -271,13 +283,11 @@ class WordPieceCNN(nn.Module):
         """Return the logits, shape (n, n_classes), of pieces, shape (n, longest)."""
         ids, mask = _trim(ids)
         x = self.dropout(self.vectors(ids)).transpose(1, 2)  # (n, d, longest)
-        maxima = []
-        for conv in self.convolutions:
-            # As long as the text at any width, and 0 behind its end: what stands
-            # beside it in the batch must not matter.
-            seen = conv(nn.functional.pad(x, (0, conv.kernel_size[0] - 1)))
-            # (n, width, longest) -> (n, width)
-            maxima.append((seen.relu() * mask[:, None]).amax(dim=2))
+        # As long as the text at any width, and 0 behind its end: what stands beside it
+        # in the batch must not matter.
+        out = (c(nn.functional.pad(x, (0, i))) for i, c in enumerate(self.convolutions))
+        # (n, width, longest) -> (n, width)
+        maxima = [(s.relu() * mask[:, None]).amax(dim=2) for s in out]
         return self.head(self.dropout(torch.cat(maxima, dim=1)))  # (n, n_classes)
 
 

@@ -324,6 +324,7 @@ STRANGE = [
             ("auto_map", {"AutoModel": "some/where"}),
             ("_attn_implementation", "some/where"),
             ("pad_token_id", 7),
+            ("pooled_layers", 0),
         )
     ],
     ("texts", [*NETWORK, "config", "num_attention_heads"], 3, "cannot be rebuilt"),
@@ -586,6 +587,7 @@ def test_a_new_project_can_be_kept_and_built_again(source, tmp_path, tiny_images
         "no names, no paths"
     )
     loaded = load_project(made.save(tmp_path / "new"))
+    assert pictures or loaded.network.layers == made.network.layers == 4
     few = [example for example, _ in task.test.take([0, 1])]
     assert np.array_equal(loaded.predict_proba(few), made.predict_proba(few))
     page = (tmp_path / "new" / "MODEL_CARD.md").read_text("utf-8")

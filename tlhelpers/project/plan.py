@@ -400,6 +400,7 @@ def new_project(
         network, how = PictureClassifier(loaded, n), {"arch": loaded.arch}
     else:
         loaded = bert.load_bert("full" if plan.source == bert.BASE else "mini", **start)
+        loaded.body.config.pooled_layers = 4  # frozen, they tell more than the last
         network = bert.BertClassifier(loaded.body, n, seed=seed)
         numbers = {k: getattr(loaded.body.config, k) for k in SHAPE}
         how = {"arch": "bert", "config": numbers}
