@@ -919,7 +919,7 @@ AHEAD = [
         6,
         "the vectors led in six of ten",
     ),
-    ("06", "lost by shuffled", None, 10, "cost up to four points in ten runs"),
+    ("06", "lost by shuffled", None, 10, "cost one to four points each time"),
     (
         "07",
         "TF-IDF accuracy",

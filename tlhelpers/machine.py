@@ -64,8 +64,8 @@ def fast_precision(device: str | None = None) -> str:
     -------
     {"fp32", "bf16", "fp16"}
         A GPU without bf16 units (a T4) gets "fp16"; a CPU gets "bf16" only where it has
-        tiles for it (Intel's AMX). With AVX-512 alone bf16 is slower than "fp32", see
-        docs/benchmarks.md.
+        tiles for it (Intel's AMX). With AVX-512 alone bf16 was slower than "fp32" on
+        one CPU; on another, a BERT was faster in it: see docs/benchmarks.md.
     """
     if (device or default_device()) == "cuda":
         return "bf16" if torch.cuda.get_device_capability() >= (8, 0) else "fp16"
