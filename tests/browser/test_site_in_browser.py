@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import importlib.util
 import re
 import threading
@@ -40,14 +39,12 @@ return {
 """
 AXE = """
 const done = arguments[arguments.length - 1];
-axe.run(document, {...%s, resultTypes: ["violations"]}).then(found => done(
+axe.run(document, {resultTypes: ["violations"]}).then(found => done(
   found.violations.filter(v => ["serious", "critical"].includes(v.impact)).map(
     v => v.id + ": " + v.nodes.length + " × " + v.nodes[0].html.slice(0, 200)
   )
 ), failed => done([String(failed)]));
 """
-#: In dark only colours differ: the page is the same.
-COLOURS = "{runOnly: {type: 'tag', values: ['cat.color']}}"
 UNSEEN = """
 return [...document.images].filter(i => i.checkVisibility() && !i.naturalWidth).map(
   i => i.src
@@ -106,49 +103,17 @@ def show(browser, address):  # noqa: F811
     resize(browser, 1280)
 
 
-@pytest.fixture(scope="module")
-def looked_at(browser, address, names, axe):  # noqa: F811
-    """What a computer shows of every page: each is opened once, for all that is asked.
-
-    Returns faults by page, in light and in dark, pictures that do not show, and every
-    address that was asked for.
-    """
-    found = {"light": {}, "dark": {}, "unseen": {}}
-    resize(browser, 1280)
-    browser.set_script_timeout(120)
-    list(requested(browser))
-    for name in names:
-        browser.get(f"{address}/{name}")
-        ask = browser.execute_script
-        wait_for(partial(ask, "return document.readyState"), lambda s: s == "complete")
-        ask("[...document.images].forEach(i => i.loading = 'eager')")
-        ask(axe)
-        for scheme, rules in (("light", "{}"), ("dark", COLOURS)):
-            resize(browser, 1280, scheme)
-            theme = partial(ask, "return document.documentElement.dataset.theme")
-            wait_for(theme, scheme.__eq__)
-            found[scheme][name] = browser.execute_async_script(AXE % rules)
-        with contextlib.suppress(AssertionError):
-            wait_for(partial(ask, UNSEEN), lambda unseen: not unseen, seconds=20)
-        found["unseen"][name] = ask(UNSEEN)
-    resize(browser, 1280)
-    return {**found, "asked": [*requested(browser)]}
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(looked_at, names, scheme):
-    found = looked_at[scheme]
-    assert [*found] == names
+def test_axe_finds_nothing_serious(show, names, axe, scheme):
+    found = {}
+    for name in names:
+        page = show(name, scheme=scheme)
+        shown = page.execute_script("return document.documentElement.dataset.theme")
+        assert shown == scheme
+        page.execute_script(axe)
+        page.set_script_timeout(120)
+        found[name] = page.execute_async_script(AXE)
     assert {name: serious for name, serious in found.items() if serious} == {}
-
-
-def test_every_picture_is_shown_and_no_other_server_is_asked(looked_at, names):
-    unseen = looked_at["unseen"]
-    assert [*unseen] == names
-    assert {name: left for name, left in unseen.items() if left} == {}
-    asked = [u for u in looked_at["asked"] if not u.startswith(("data:", "blob:"))]
-    assert len(asked) > len(names)
-    assert [u for u in asked if not u.startswith("http://127.0.0.1:")] == []
 
 
 def test_axe_finds_nothing_serious_on_a_phone(show, names, axe):
@@ -156,7 +121,7 @@ def test_axe_finds_nothing_serious_on_a_phone(show, names, axe):
     for name in ("index.html", LESSON, "docs/glossary.html", "exercises.html"):
         page = show(name, width=360)
         page.execute_script(axe)
-        found[name] = page.execute_async_script(AXE % "{}")
+        found[name] = page.execute_async_script(AXE)
     assert {name: serious for name, serious in found.items() if serious} == {}
 
 
@@ -175,6 +140,17 @@ def test_words_in_a_figure_stay_readable_on_a_phone(show):
     wide = [f for f in figures if f["drawn"] > 600]
     assert wide
     assert all(f["shown"] >= 600 for f in wide), figures
+
+
+def test_every_picture_is_shown_and_no_other_server_is_asked(show, names, browser):  # noqa: F811
+    list(requested(browser))
+    for name in names:
+        page = show(name)
+        page.execute_script("[...document.images].forEach(i => i.loading = 'eager')")
+        wait_for(partial(page.execute_script, UNSEEN), lambda unseen: not unseen)
+    asked = [u for u in requested(browser) if not u.startswith(("data:", "blob:"))]
+    assert len(asked) > len(names)
+    assert [u for u in asked if not u.startswith("http://127.0.0.1:")] == []
 
 
 @pytest.mark.parametrize("width", [360, 1280])
