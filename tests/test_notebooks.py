@@ -624,7 +624,7 @@ SABOTAGE = [
     ),
     (
         "08",
-        "distilled, it beats words counted for the same teacher by a point or more",
+        "distilled, it beats words counted for the same teacher, beyond chance",
         '"some": (most // 6 or 1, 0.5), "distilled": (most, 0.5)}',
         '"some": (most // 6 or 1, 0.5), "distilled": (0, 0.0)}',
     ),
@@ -636,7 +636,7 @@ SABOTAGE = [
     ),
     (
         "08",
-        "with five labels a class the tiny CNN gains five points, beyond chance",
+        "with five labels a class the tiny CNN gains ten points, beyond chance",
         "soft = np.log(head",
         "soft = -np.log(head",
     ),
@@ -815,6 +815,29 @@ def test_03_says_of_its_runs_where_the_frozen_curve_peaks():
     path = next(p for p in NOTEBOOKS if p.name.startswith("03"))
     text = " ".join(" ".join(c.source for c in cells(path, "markdown")).split())
     said = "at three frozen stages in nine of ten runs (`data/studies/03.json`)"
+    assert said in text
+
+
+@pytest.mark.parametrize(
+    ("claim", "times", "said"),
+    [
+        (
+            "distilled, it beats words counted for the same teacher, beyond chance",
+            4,
+            "The last claim held in four of six other runs (`data/studies/08.json`)",
+        ),
+        (
+            "with five labels a class the tiny CNN gains ten points, beyond chance",
+            3,
+            "ten points or more in three of six other runs",
+        ),
+    ],
+)
+def test_08_says_of_its_runs_how_often_a_claim_held(claim, times, said):
+    study = read_study("08")
+    assert (study["claims_held"][claim], len(study["seeds"])) == (times, 6)
+    path = next(p for p in NOTEBOOKS if p.name.startswith("08"))
+    text = " ".join(" ".join(c.source for c in cells(path, "markdown")).split())
     assert said in text
 
 
