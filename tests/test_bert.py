@@ -281,18 +281,21 @@ def test_classifier_takes_the_mean_over_the_real_pieces(tiny):
         assert torch.allclose(model(row[None])[0], wanted, atol=1e-5)
 
 
-@pytest.mark.parametrize("k", [1, 2, 3])
+@pytest.mark.parametrize("k", [None, 1, 2, 3])
 def test_classifier_averages_as_many_of_the_last_layers_as_the_body_says(tiny, k):
     """What the layers themselves put out is the oracle."""
-    model = tl.BertClassifier(tiny.body, 3).eval()
-    assert model.layers == 1
-    model.layers, said = k, []
-    for layer in list(model.body.encoder.layer)[-k:]:
+    from copy import deepcopy
+
+    body, said = deepcopy(tiny.body), []
+    if k is not None:
+        body.config.pooled_layers = k
+    model = tl.BertClassifier(body, 3).eval()
+    for layer in list(model.body.encoder.layer)[-(k or 1) :]:
         layer.register_forward_hook(lambda layer, x, out: said.append(out[0]))
     ids = tiny.encode(["so nice"])
     told = model(ids)
     states = torch.stack([out.reshape(ids.shape[1], -1) for out in said]).mean(dim=0)
-    assert len(said) == k
+    assert len(said) == (k or 1)
     assert torch.allclose(told[0], model.head(states.mean(dim=0)), atol=1e-5)
 
 
