@@ -180,7 +180,8 @@ class BertClassifier(nn.Module):
     ----------
     layers : int, >= 1
         The outputs of so many of the last layers are averaged: one, or as many as the
-        body's configuration calls ``pooled_layers``. For a frozen body four are better.
+        body's configuration calls ``pooled_layers``. For a frozen body four are better,
+        see docs/benchmarks.md.
 
     Source
     ------

@@ -15,7 +15,7 @@ the same MiniLM and are judged on the same 500 test texts, or all where there ar
 Seconds are those of training, reading the labelled texts included. Beside them stands
 the same head on the last layer alone; ``--heads`` leaves SetFit out.
 Prints each draw, and per file and number of labels a line of a table: accuracies, then
-by how much the head is ahead of each, then how many times as long SetFit takes.
+by how much the head leads each rival, then how many times as long SetFit takes.
 """
 
 from __future__ import annotations
@@ -125,7 +125,8 @@ def main() -> None:
                     print(name, n, seed, way, last, flush=True)
             right = {way: np.array(x) for way, x in right.items()}
             cells = [f"{x.mean():.3f} ± {x.std(ddof=1):.3f}" for x in right.values()]
-            cells += [lead(right["head"], x) for x in right.values()]
+            rivals = [x for way, x in right.items() if way != "head"]
+            cells += [lead(right["head"], x) for x in rivals]
             if "SetFit" in right:
                 slower = np.divide(seconds["SetFit"], seconds["head"])
                 cells.append(f"{np.median(slower):.0f} ×")
