@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from notebook_tools import ROOT
 
-from tlhelpers.datasets import check_bundled
+from tlhelpers.course.doctor import check_bundled
 
 MODELS = sorted((ROOT / "data" / "models").glob("*.json"))
 SETS = sorted(p.parent for p in (ROOT / "data").glob("*/card.json"))

@@ -14,6 +14,7 @@ from PIL import Image
 
 import tlhelpers as tl
 from tlhelpers import datasets, machine
+from tlhelpers.course.doctor import check_bundled
 
 PETS = machine.data_folder() / "pets"
 
@@ -110,13 +111,13 @@ def test_damaged_picture_is_named(copy, which):
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     with pytest.raises(tl.CourseError, match=f"{path.name} is damaged") as caught:
-        datasets.check_bundled(folder)
+        check_bundled(folder)
     assert "git checkout" in caught.value.next_step
 
 
 def test_whole_sets_pass_the_check(copy):
-    assert datasets.check_bundled(copy[0]) == 12
-    assert datasets.check_bundled(machine.data_folder() / "mail") == 2000
+    assert check_bundled(copy[0]) == 12
+    assert check_bundled(machine.data_folder() / "mail") == 2000
 
 
 def test_loading_reads_no_picture(copy, monkeypatch):
@@ -127,14 +128,14 @@ def test_loading_reads_no_picture(copy, monkeypatch):
     )
     tl.load_pets(root=copy[0])
     assert read == ["manifest.csv"]
-    datasets.check_bundled(copy[0])
+    check_bundled(copy[0])
     assert len(read) == 2 + 12
 
 
 def test_missing_picture_is_named(copy):
     folder, files = copy
     (folder / files[3]).unlink()
-    for look in (datasets.check_bundled, datasets.load_drawings):
+    for look in (check_bundled, datasets.load_drawings):
         with pytest.raises(tl.CourseError, match=f"{files[3]} is missing"):
             look(folder)
 

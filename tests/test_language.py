@@ -30,7 +30,8 @@ TEXTS = [
     "Subject: prize\n\nYou win a prize, click the prize link today!",
 ] * 6
 LABELS = [0, 1, 0, 1] * 6
-ROUNDING = {"fp32": 1e-4, "bf16": 0.05}
+TILES = getattr(torch.cpu, "_is_amx_tile_supported", bool)()
+ROUNDING = 0.05 if TILES else 1e-4  # bf16, fp32
 
 
 @pytest.fixture(scope="module")
@@ -281,7 +282,7 @@ def test_classifier_learns_and_answers_in_the_order_of_the_texts(matched, tokens
     assert np.mean(p.argmax(axis=1) == LABELS) > 0.9
     # fastai sorts by length inside; the answers must come back in our order.
     one_by_one = np.concatenate([tl.classify(learn, [row]) for row in tokens[:4]])
-    assert np.allclose(p[:4], one_by_one, atol=ROUNDING[machine.fast_precision()])
+    assert np.allclose(p[:4], one_by_one, atol=ROUNDING)
     assert len(tl.classify(learn, [["xxbos"], tokens[0] * 40])) == 2
 
 
@@ -291,11 +292,34 @@ def test_a_text_reads_the_same_among_longer_ones(matched, tokens):
     texts = [row[:n] for n in (150, 141, 80, 30, 3)]  # fastai cuts at 72
     alone = np.concatenate([tl.text_features(learn, [text]) for text in texts])
     together = tl.text_features(learn, texts)
-    assert np.allclose(alone, together, atol=ROUNDING[machine.fast_precision()])
+    assert np.allclose(alone, together, atol=ROUNDING)
+
+
+@pytest.mark.parametrize(("tiles", "precision"), [(True, "bf16"), (False, "fp32")])
+def test_a_cpu_without_tiles_reads_in_fp32(
+    matched, tokens, monkeypatch, tiles, precision
+):
+    """Trained in bf16, such a CPU is faster, but its answers take longer."""
+    learn = tl.train_classifier(tokens, LABELS, matched, epochs=())
+    monkeypatch.setattr(
+        torch.cpu, "_is_amx_tile_supported", lambda: tiles, raising=False
+    )
+    monkeypatch.setattr(machine, "fast_precision", lambda device: "bf16")
+    used, real = [], torch.autocast
+
+    def spy(device, *, dtype, enabled):
+        used.append("bf16" if enabled else "fp32")
+        return real(device, dtype=dtype, enabled=enabled)
+
+    monkeypatch.setattr(torch, "autocast", spy)
+    tl.text_features(learn, tokens[:4])
+    assert used == [precision]
 
 
 def test_answers_are_those_of_fastais_own_prediction(matched, tokens, monkeypatch):
-    monkeypatch.setattr(language.machine, "autocast", nullcontext)  # theirs: fp32
+    monkeypatch.setattr(
+        language.machine, "autocast", lambda **_: nullcontext()
+    )  # theirs: fp32
     learn = tl.train_classifier(tokens, LABELS, matched, epochs=())
     dl = learn.dls.test_dl([(row,) for row in tokens])
     with learn.no_logging():
@@ -348,7 +372,7 @@ def test_untrained_classifier_is_moved_to_the_device_of_its_texts(
 def test_features_are_last_state_maximum_and_mean_of_one_text(
     matched, tokens, monkeypatch
 ):
-    monkeypatch.setattr(language.machine, "autocast", nullcontext)
+    monkeypatch.setattr(language.machine, "autocast", lambda **_: nullcontext())
     learn = tl.train_classifier(tokens, LABELS, matched, epochs=())
     encoder = learn.model[0].eval()
     row = {word: i for i, word in reversed([*enumerate(matched.vocabulary)])}

@@ -46,19 +46,40 @@ def test_gpu_without_bf16_units_gets_fp16(monkeypatch, major, precision):
     assert machine.fast_precision("cuda") == precision
 
 
-@pytest.mark.parametrize(("tiles", "precision"), [(False, "fp32"), (True, "bf16")])
-def test_cpu_gets_bf16_only_with_tiles_for_it(monkeypatch, tiles, precision):
-    """With AVX-512's instructions alone, fp32 takes half the time."""
+@pytest.mark.parametrize(
+    ("has", "bf16", "precision"),
+    [(True, 0.4, "bf16"), (True, 0.6, "fp32"), (False, 0.1, "fp32")],
+)
+def test_cpu_gets_bf16_where_it_halves_the_time(monkeypatch, has, bf16, precision):
+    """Some CPUs have the instructions, but are faster without them."""
     instructions = "_is_avx512_bf16_supported"
-    monkeypatch.setattr(torch.cpu, instructions, lambda: True, raising=False)
-    monkeypatch.setattr(
-        torch.cpu, "_is_amx_tile_supported", lambda: tiles, raising=False
-    )
-    assert machine.fast_precision("cpu") == precision
+    monkeypatch.setattr(torch.cpu, instructions, lambda: has, raising=False)
+    times = iter([[3.0, 1.0], [bf16, 2.0]])  # fp32's come first
+    monkeypatch.setattr(machine, "repeat", lambda *_, **__: next(times))
+    machine._bf16_pays.cache_clear()
+    try:
+        assert machine.fast_precision("cpu") == precision
+    finally:
+        machine._bf16_pays.cache_clear()
 
 
-def test_an_older_pytorch_that_knows_no_tiles_gets_fp32(monkeypatch):
-    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported", raising=False)
+def test_the_time_of_bf16_is_measured_once_and_each_format_in_its_own():
+    machine._bf16_pays.cache_clear()
+    kinds = []
+    real = torch.Tensor.__matmul__
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            torch.Tensor, "__matmul__", lambda a, b: kinds.append(a.dtype) or real(a, b)
+        )
+        first = machine._bf16_pays()
+        assert machine._bf16_pays() == first
+    half = len(kinds) // 2
+    assert half > 2 and set(kinds[:half]) == {torch.float32}
+    assert set(kinds[half:]) == {torch.bfloat16}
+
+
+def test_an_older_pytorch_that_knows_no_instructions_gets_fp32(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported", raising=False)
     assert machine.fast_precision("cpu") == "fp32"
 
 

@@ -117,7 +117,7 @@ def load_mail(profile: str = "mini", *, seed: int = 0, root: Root = None) -> Tex
         If a bundled file is missing or damaged, or a download fails.
     """
     if profile != "full":
-        return _make_task(TextTask, *_read_bundled(root or "mail"))
+        return _make_task(TextTask, *read_bundled(root or "mail"))
     from huggingface_hub import hf_hub_download
 
     card = machine.public_card("mail")
@@ -164,7 +164,7 @@ def load_reviews(
         way = f"Choose among {', '.join(map(repr, DOMAINS))}."
         raise CourseError(f"There are no reviews of the domain {domain!r}.", way)
     if profile != "full":
-        card, rows = _read_bundled(root or "reviews")
+        card, rows = read_bundled(root or "reviews")
         return _make_task(TextTask, card, rows[rows["domain"].isin(domains)])
     card = machine.public_card("reviews")
     rows = [_draw(_fetch_reviews(d, card), card["per_class"], seed) for d in domains]
@@ -175,7 +175,7 @@ def load_reviews(
 def load_drawings(name: str | Path) -> ImageTask:
     """Load a set of drawings that comes with the course, the same in both profiles.
 
-    Every file must be there; :func:`check_bundled` compares their sha256, too.
+    Every file must be there; ``tlhelpers doctor`` compares their sha256, too.
 
     Parameters
     ----------
@@ -198,34 +198,10 @@ def load_drawings(name: str | Path) -> ImageTask:
     CourseError
         If a file is missing, or the manifest is not the one in the card.
     """
-    return _make_task(ImageTask, *_read_bundled(name))
+    return _make_task(ImageTask, *read_bundled(name))
 
 
-def check_bundled(folder: Path) -> int:
-    """Check the sha256 of every file of a bundled set.
-
-    Parameters
-    ----------
-    folder : Path
-        Holds ``card.json``, and ``manifest.csv`` with pictures, or a table of texts.
-
-    Returns
-    -------
-    int
-        Number of rows in the manifest or table.
-
-    Raises
-    ------
-    CourseError
-        Naming the first file that is missing or damaged.
-    """
-    _, rows = _read_bundled(folder)
-    for file, sha256 in zip(rows.get("file", []), rows.get("sha256", [])):
-        machine.check_file(folder / file, sha256)
-    return len(rows)
-
-
-def _read_bundled(name: str | Path) -> tuple[dict[str, Any], pd.DataFrame]:
+def read_bundled(name: str | Path) -> tuple[dict[str, Any], pd.DataFrame]:
     """Read the card and the manifest or table of a bundled set, or of a folder."""
     folder = machine.data_folder() / name
     card = machine.read_card(folder / "card.json")

@@ -13,8 +13,10 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
+from timeit import repeat
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -63,14 +65,23 @@ def fast_precision(device: str | None = None) -> str:
     Returns
     -------
     {"fp32", "bf16", "fp16"}
-        A GPU without bf16 units (a T4) gets "fp16"; a CPU gets "bf16" only where it has
-        tiles for it (Intel's AMX). With AVX-512 alone bf16 was slower than "fp32" on
-        one CPU; on another, a BERT was faster in it: see docs/benchmarks.md.
+        A GPU without bf16 units (a T4) gets "fp16"; a CPU gets "bf16" where it has
+        instructions for it and multiplies twice as fast with them. Not every one does:
+        see docs/benchmarks.md.
     """
     if (device or default_device()) == "cuda":
         return "bf16" if torch.cuda.get_device_capability() >= (8, 0) else "fp16"
-    # An older PyTorch knows no tiles.
-    return "bf16" if getattr(torch.cpu, "_is_amx_tile_supported", bool)() else "fp32"
+    # An older PyTorch does not say what the CPU has.
+    has = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()
+    return "bf16" if has and _bf16_pays() else "fp32"
+
+
+@cache
+def _bf16_pays() -> bool:
+    """Whether bf16 halves the time of a product of the size that a BERT has."""
+    x, half = torch.ones(640, 640), torch.ones(640, 640, dtype=torch.bfloat16)
+    fp32 = min(repeat(lambda: x @ x, number=1, repeat=9))
+    return 2 * min(repeat(lambda: half @ half, number=1, repeat=9)) < fp32
 
 
 def autocast(device: str | None = None, precision: str | None = None) -> torch.autocast:
@@ -139,12 +150,6 @@ def _begin(*work: Any) -> None:
 def _call(i: int) -> bytes:
     # As bytes, networks do not pass through shared memory, which may be small.
     return pickle.dumps(_work[0](*_work[1][i]))
-
-
-def hardware() -> str:
-    """Describe the computing device in words, for example "cpu, 2 threads"."""
-    cpu = f"cpu, {torch.get_num_threads()} threads"
-    return torch.cuda.get_device_name() if default_device() == "cuda" else cpu
 
 
 def release_memory() -> None:

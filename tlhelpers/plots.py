@@ -29,8 +29,7 @@ STYLES = [{"color": c, "marker": m} for c, m in zip(COLOURS, "osD^vPX*")]
 MOST = 16  # rows of a table that can still be read
 _style_of: dict[str, int] = {}  # what has been drawn so far
 
-Names = Sequence[str]
-Images = Sequence[Any]
+Names, Images = Sequence[str], Sequence[Any]
 
 
 def describe(ax: Axes, text: str) -> Axes:

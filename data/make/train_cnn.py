@@ -30,7 +30,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from tqdm.auto import tqdm
 
-from tlhelpers.machine import autocast, default_device, hardware, seed_everything
+from tlhelpers.course.session import hardware
+from tlhelpers.machine import autocast, default_device, seed_everything
 from tlhelpers.sources import BUNDLED, SourceModel
 from tlhelpers.training import augment
 

@@ -28,11 +28,11 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from tqdm.auto import tqdm
 
+from tlhelpers.course.session import hardware
 from tlhelpers.machine import (
     autocast,
     default_device,
     fast_precision,
-    hardware,
     seed_everything,
 )
 

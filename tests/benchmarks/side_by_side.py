@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 import tlhelpers as tl
-from tlhelpers import machine
+from tlhelpers.course.session import hardware
 from tlhelpers.sources import small_resnet, small_vgg, tiny_vgg
 
 JOBS = [(seed,) for seed in range(6)]
@@ -81,7 +81,7 @@ def head(n: int, threads: int | None) -> Callable[[], object]:
 
 def main() -> None:
     """Print both tables."""
-    print(f"{machine.hardware()}; {len(JOBS)} trainings of {STEPS} steps")
+    print(f"{hardware()}; {len(JOBS)} trainings of {STEPS} steps")
     for name, network in NETWORKS.items():
         train = training(*network)
         one, two = seconds(

@@ -67,7 +67,7 @@ def broken(name, monkeypatch):
         raise error
 
     if name == "data":
-        monkeypatch.setattr(doctor.datasets, "check_bundled", raise_error)
+        monkeypatch.setattr(doctor, "check_bundled", raise_error)
     elif name == "source":
         monkeypatch.setattr(doctor.sources, "lite0_weights", raise_error)
     elif name == "disk":

@@ -59,7 +59,7 @@ def test_auto_is_mini_without_a_gpu_and_asks_no_hub(no_gpu, network_attempts, ca
 def test_auto_with_a_gpu_depends_on_the_hub(monkeypatch, hub, profile):
     monkeypatch.setattr(session.machine, "default_device", lambda: "cuda")
     monkeypatch.setattr(session.machine, "fast_precision", lambda device: "bf16")
-    monkeypatch.setattr(session.machine, "hardware", lambda: "a GPU")
+    monkeypatch.setattr(session, "hardware", lambda: "a GPU")
     monkeypatch.setattr(session.machine, "hub_reachable", lambda: hub)
     assert tl.start("auto").profile == profile
 

@@ -573,8 +573,7 @@ def test_a_damaged_study_is_refused(text, tmp_path, monkeypatch):
 @pytest.mark.parametrize("text", JSON, ids=lambda t: repr(t[:12]))
 def test_a_damaged_card_is_a_finding_of_the_doctor(text, tmp_path):
     (tmp_path / "card.json").write_text(text, encoding="utf-8")
-    check = doctor.datasets.check_bundled
-    good, said, step = doctor._checked("data/x", check, tmp_path)
+    good, said, step = doctor._checked("data/x", doctor.check_bundled, tmp_path)
     assert not good and len(said) > 20 and step
 
 

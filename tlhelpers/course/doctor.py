@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.metadata import distributions, requires
+from pathlib import Path
 from timeit import repeat
 
 import psutil
@@ -14,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from .. import bert, datasets, machine, sources
-from .session import is_smoke, read_study
+from .session import hardware, is_smoke, read_study
 
 BUNDLED = "cells flowers mail pets reviews sketches"
 OK, FAIL = "[OK]  ", "[FAIL]"
@@ -56,7 +57,7 @@ def _computer() -> Iterator[Finding]:
     recent = sys.version_info >= (3, 10)
     yield recent, f"Python {platform.python_version()}", "Install Python 3.10 or newer."
     note = "" if machine.default_device() == "cuda" else " (mini needs no GPU)"
-    yield True, f"device {machine.hardware()}, {machine.fast_precision()}{note}", ""
+    yield True, f"device {hardware()}, {machine.fast_precision()}{note}", ""
     yield True, f"CPU runs take {pace():.1f} times as long as the README says", ""
     memory = psutil.virtual_memory().available / 2**30
     yield memory >= 2, f"{memory:.1f} GB of memory free", "Close programs: 2 GB needed."
@@ -84,13 +85,37 @@ def _bundled() -> Iterator[Finding]:
     """Look at every file that a lesson opens without a network."""
     folder = machine.data_folder()
     for name in BUNDLED.split():
-        yield _checked(f"data/{name}", datasets.check_bundled, folder / name)
+        yield _checked(f"data/{name}", check_bundled, folder / name)
     for name in sorted({path.stem for path in folder.glob("models/*.[js]*")}):
         yield _checked(f"data/models/{name}", _check_model, name)
     for path in sorted(folder.glob("studies/*.json")):
         yield _checked(f"data/studies/{path.stem}", read_study, path.stem)
     yield _checked("source model EfficientNet-Lite0", sources.load_source)
     yield _checked("source model MiniLM", bert.load_bert)
+
+
+def check_bundled(folder: Path) -> int:
+    """Check the sha256 of every file of a bundled set.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``card.json``, and ``manifest.csv`` with pictures, or a table of texts.
+
+    Returns
+    -------
+    int
+        Number of rows in the manifest or table.
+
+    Raises
+    ------
+    CourseError
+        Naming the first file that is missing or damaged.
+    """
+    _, rows = datasets.read_bundled(folder)
+    for file, sha256 in zip(rows.get("file", []), rows.get("sha256", [])):
+        machine.check_file(folder / file, sha256)
+    return len(rows)
 
 
 def _check_model(name: str) -> str:

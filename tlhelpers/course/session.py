@@ -331,9 +331,16 @@ def start(
     precision, own_data = machine.fast_precision(device), data is not None
     run = Session(profile, device, precision, seed, notebook, own_data, is_smoke())
     where = f"your own, {data}" if own_data else _DATA_WORDS[profile]
-    print(f"profile {profile} · {machine.hardware()} · {precision} · data: {where}")
+    print(f"profile {profile} · {hardware()} · {precision} · data: {where}")
     _report({"kind": "session", "profile": profile, "device": device, "seed": seed})
     return run
+
+
+def hardware() -> str:
+    """Describe the computing device in words, for example "cpu, 2 threads"."""
+    if machine.default_device() == "cuda":
+        return torch.cuda.get_device_name()
+    return f"cpu, {torch.get_num_threads()} threads"
 
 
 def check_choices(profile: str, seed: int) -> None:
