@@ -12,20 +12,29 @@ import pandas as pd
 ROOT = Path(__file__).parents[2]
 
 
-def run_cells(number: str, until: str, skip: Collection[str] = ()) -> dict[str, Any]:
+def run_cells(
+    number: str,
+    until: str,
+    skip: Collection[str] = (),
+    *,
+    only: Collection[str] = ("",),
+    before: str = "\0",
+    names: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """Execute a notebook's code cells up to the first with these words.
 
-    Cells that hold one of ``skip``, and the one that installs the course, are left out.
-    Returns the names that they defined.
+    Cells that hold one of ``skip``, or none of ``only``, and the one that installs the
+    course are left out; of the others, what stands from ``before`` on. Returns the
+    names that they defined, beside those given.
     """
     (path,) = (ROOT / "notebooks").glob(f"{number}_*.ipynb")
-    names: dict[str, Any] = {}
+    names = {} if names is None else names
     for cell in json.loads(path.read_text("utf-8"))["cells"]:
         source = "".join(cell["source"])
-        if cell["cell_type"] == "code" and not any(
-            w in source for w in ("%pip", *skip)
-        ):
-            exec(source, names)
+        left_out = any(word in source for word in ("%pip", *skip))
+        wanted = not left_out and any(word in source for word in only)
+        if cell["cell_type"] == "code" and wanted:
+            exec(source.partition(before)[0], names)
             if until in source:
                 return names
     raise LookupError(until)
