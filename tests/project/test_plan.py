@@ -52,6 +52,20 @@ def test_a_folder_holds_pictures_and_a_table_holds_texts(tiny_images, table):
     assert isinstance(project.read_data(str(table), "texts"), TextTask)
 
 
+def test_a_project_reads_more_of_a_folder_than_a_lesson(tiny_images, monkeypatch):
+    asked, real = [], plans.own_data.from_folder
+
+    def read(folder, **how):
+        asked.append(how["limit"])
+        return real(folder, **how)
+
+    monkeypatch.setattr(plans.own_data, "from_folder", read)
+    project.read_data(tiny_images)
+    # A longer budget takes more of two classes than the thousand each of a lesson.
+    assert asked == [plans.LARGEST_FOLDER]
+    assert 2 * plans.LARGEST_FOLDER >= plans.MOST * plans.parse_budget("25 min")
+
+
 def test_packed_tables_are_read(table, tmp_path):
     plain = project.read_data(table)
     for suffix, pack in ((".xz", lzma.compress), (".gz", gzip.compress)):

@@ -27,9 +27,9 @@ from ..errors import CourseError, need
 from ..tasks import read_image
 from .keep import WORDS, Project, load_project
 
-HOSTS = ["127.0.0.1", "localhost"]
-#: More would be cut off anyway by networks, but only after minutes of counting words.
-LONGEST, LARGEST = 100_000, 100 * 2**20
+#: Where a page answers; most letters of a text, because networks cut off more anyway,
+#: but only after minutes of counting words; most bytes of a picture.
+HOSTS, LONGEST, LARGEST = ["127.0.0.1", "localhost"], 100_000, 100 * 2**20
 #: Headers of every page.
 SAFE = json.loads(WORDS.get_template("headers.json").render())
 

@@ -23,7 +23,8 @@ KINDS = {"pictures": "images", "texts": "texts"}
 #: pixels, its words) they may be; steps for each training example, enough and at most;
 #: rates of fine-tuning and of the control from scratch.
 RECIPES = pd.read_json(Path(__file__).with_name("words") / "recipes.json")
-MOST = 33  # examples for each second of the budget: 10,000 in five minutes
+#: Examples for each second of the budget, 10,000 in five minutes; pictures of a folder.
+MOST, LARGEST_FOLDER = 33, 25_000
 _FREE = linear_model.LogisticRegression(C=0.1, max_iter=2000)
 #: Logistic regression on features under one common scale, to be cloned.
 LOGISTIC = pipeline.make_pipeline(heads.CommonScaler(), _FREE)
@@ -78,7 +79,8 @@ def read_data(
     ----------
     path : path
         A folder with one sub-folder per class, or a CSV file (also .csv.gz, .csv.xz)
-        with the columns text and label. "" or None takes data of the course.
+        with the columns text and label. "" or None takes data of the course. All
+        pictures are opened once, of a sub-folder 25,000 at most.
     task : {"auto", "images", "texts"}
         "auto": what the path says; pictures where there is none.
     profile : {"mini", "full"}
@@ -102,7 +104,8 @@ def read_data(
         raise CourseError(problem, "Pictures come in a folder, texts in a CSV file.")
     load = datasets.load_flowers if pictures else datasets.load_reviews
     read = own_data.from_folder if pictures else own_data.from_csv
-    return read(path, seed=seed).need(2) if path else load(profile, seed=seed)
+    more = {"limit": LARGEST_FOLDER} if pictures else {}
+    return read(path, seed=seed, **more).need(2) if path else load(profile, seed=seed)
 
 
 def cut_to_budget(task: Task, budget: str | float, *, seed: int = 0) -> Task:
