@@ -11,7 +11,8 @@ test). SetFit (Tunstall et al. 2022) first trains the body on pairs of texts, 20
 per text and kind as in the paper, one pass, batches of 16; then logistic regression.
 The project's head is logistic regression on the frozen features, the mean of the last
 four layers; cross-validation inside the labelled texts chooses its C. Both begin with
-the same MiniLM and are judged on the same 500 test texts, or all where there are fewer.
+the same MiniLM, compute in bf16 where the course does, and are judged on the same 500
+test texts, or all where there are fewer.
 Seconds are those of training, reading the labelled texts included. Beside them stands
 the same head on the last layer alone; ``--heads`` leaves SetFit out.
 Prints each draw, and per file and number of labels a line of a table: accuracies, then
@@ -50,6 +51,8 @@ def with_setfit(
     from datasets import Dataset
     from setfit import SetFitModel, Trainer, TrainingArguments
 
+    from tlhelpers import machine
+
     model = SetFitModel.from_pretrained(minilm_folder(), device="cpu")
     model.model_body.max_seq_length = LONGEST
     how = {"batch_size": 16, "num_epochs": 1, "num_iterations": FREE, "seed": seed}
@@ -58,7 +61,8 @@ def with_setfit(
     with TemporaryDirectory() as folder:
         how = TrainingArguments(**how, **quiet, output_dir=folder)
         trainer, since = Trainer(model, how, train_dataset=data), perf_counter()
-        trainer.train()
+        with machine.autocast():
+            trainer.train()
         seconds = perf_counter() - since
     return np.asarray(model.predict(test, show_progress_bar=False)), seconds
 
