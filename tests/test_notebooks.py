@@ -948,7 +948,7 @@ AHEAD = [
         "frozen, 4 layers accuracy",
         "tuned accuracy",
         8,
-        "in eight of ten other runs (`data/studies/07.json`) the four layers were ahead",
+        "in eight of ten other runs (`data/studies/07.json`) the four layers were",
     ),
     (
         "07",

@@ -87,6 +87,8 @@ def _bf16_pays() -> bool:
 def autocast(device: str | None = None, precision: str | None = None) -> torch.autocast:
     """Return a context in which matrix products run in the given precision.
 
+    Training needs one for each step: until it is left, it keeps copies of the weights.
+
     Parameters
     ----------
     device : {"cpu", "cuda"} or None
