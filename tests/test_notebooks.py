@@ -828,6 +828,12 @@ def test_08_says_of_its_runs_how_often_a_claim_held_and_what_was_gained():
     ):
         points.append(round(100 * (soft - alone)))
     assert (min(points), max(points)) == (7, 11)
+    # "Level": closer than a point, and than the students of soft targets by far.
+    alone, hard, soft = (
+        statistics.mean(found[f"flowers, {way}, 30 labels"])
+        for way in ("alone", "hard", "soft")
+    )
+    assert abs(alone - hard) < 0.01 < 0.02 < alone - soft
     path = next(p for p in NOTEBOOKS if p.name.startswith("08"))
     text = " ".join(" ".join(c.source for c in cells(path, "markdown")).split())
     assert "The last claim held in eight of the ten" in text
@@ -976,21 +982,21 @@ AHEAD = [
         "flowers, alone, 30 labels",
         "flowers, soft, 30 labels",
         9,
-        "With thirty *alone* was ahead in nine:",
+        "With thirty *alone* was ahead in nine, and level with *hard*",
     ),
     (
         "08",
         "flowers, hard, 5 labels",
         "flowers, soft, 5 labels",
         9,
-        "*Hard* beat *soft* in nine of ten, with thirty in all",
+        "*Hard* beat *soft* in nine of ten with five labels, in all with thirty",
     ),
     (
         "08",
         "flowers, hard, 30 labels",
         "flowers, soft, 30 labels",
         10,
-        "*Hard* beat *soft* in nine of ten, with thirty in all",
+        "*Hard* beat *soft* in nine of ten with five labels, in all with thirty",
     ),
     (
         "10",
@@ -1057,6 +1063,17 @@ def test_lessons_say_how_large_the_leads_of_their_runs_are(
     path = next(p for p in NOTEBOOKS if p.name.startswith(number))
     text = " ".join(" ".join(c.source for c in cells(path, "markdown")).split())
     assert said in text
+
+
+def test_07_says_of_its_runs_how_it_reads_irony_and_what_the_control_does():
+    found = read_study("07")["metrics"]
+    assert max(found["tuned on irony"]) <= 0.5 and len(found["tuned on irony"]) == 10
+    path = next(p for p in NOTEBOOKS if p.name.startswith("07"))
+    published = nbformat.read(path, as_version=4).metadata["published"]["metrics"]
+    assert min(found["largest control pair"]) > published["largest control pair"]
+    text = " ".join(" ".join(c.source for c in cells(path, "markdown")).split())
+    assert "it was never above half in ten other runs" in text
+    assert "the largest of those was further apart in each of ten other runs" in text
 
 
 def test_07_quotes_the_correlations_of_its_runs():
