@@ -16,7 +16,10 @@ from notebook_tools import NOTEBOOKS, ROOT
 from test_house import PACKAGE, imports, public_names
 
 #: What all tests stand on, or what no import tells of: everything runs.
-TOOLS = r"tests/(?!.*test_).*\.py$|pyproject|const|tlhelpers/(__init__|.*(?<!\.py)$)"
+TOOLS = (
+    r"tests/(?!benchmarks/|.*test_).*\.py$|pyproject|const|"
+    r"tlhelpers/(__init__|.*(?<!\.py)$)"
+)
 
 
 def changed_files(ref: str) -> list[str]:

@@ -915,6 +915,20 @@ AHEAD = [
     (
         "05",
         "trained head: Wikipedia, tuned",
+        "trained head: Wikipedia, frozen",
+        9,
+        "in ten other runs Wikipedia's gained nine times, the right ones eight",
+    ),
+    (
+        "05",
+        "trained head: own mail, tuned",
+        "trained head: own mail, frozen",
+        8,
+        "in ten other runs Wikipedia's gained nine times, the right ones eight",
+    ),
+    (
+        "05",
+        "trained head: Wikipedia, tuned",
         "trained head: random, tuned",
         10,
         "Wikipedia leads random vectors by little (in each of ten runs)",
@@ -1038,6 +1052,14 @@ def test_lessons_say_of_their_runs_what_they_show(number, one, other, times, sai
             "fine-tuned is ahead, by a point on average",
         ),
         (
+            "07",
+            "tuned on place",
+            "tuned on film",
+            0.075,
+            0.085,
+            "in ten runs places averaged eight points above films",
+        ),
+        (
             "09",
             "H-score, lost",
             "LogME, lost",
@@ -1065,7 +1087,7 @@ def test_07_says_of_its_runs_how_it_reads_irony_and_what_the_control_does():
     assert min(found["largest control pair"]) > published["largest control pair"]
     text = " ".join(" ".join(c.source for c in cells(path, "markdown")).split())
     assert "it was never above half in ten other runs" in text
-    assert "the largest of those was further apart in each of ten other runs" in text
+    assert "in each of ten other runs the largest control was larger still" in text
 
 
 def test_07_quotes_the_correlations_of_its_runs():

@@ -225,7 +225,8 @@ def set_repository(repository: str, root: Path = ROOT) -> None:
     old = current_repository(root)
     paths = [root / "README.md", *sorted((root / "notebooks").rglob("*.ipynb"))]
     # pyproject.toml last: it says what to replace, should this be interrupted.
-    for path in [*paths, *sorted(root.glob("docs/*.md")), root / "pyproject.toml"]:
+    paths += [*sorted(root.glob("docs/*.md")), *sorted(root.glob("deploy/*/*.md"))]
+    for path in [*paths, root / "pyproject.toml"]:
         text = path.read_text(encoding="utf-8")
         if old in text:
             replace_text(path, text.replace(old, repository))
