@@ -194,6 +194,18 @@ def test_the_source_starts_with_its_body_and_the_control_without(task, plan):
     assert torch.equal(known, source) and not torch.allclose(unknown, source)
 
 
+def test_of_texts_the_lowest_third_stays_and_the_control_learns_it():
+    text = tl.load_reviews().sample(2)
+    plan = Plan("texts", "minilm", "tuned", 16, 1, {}, ())
+    for pretrained in (True, False):
+        net = project.new_project(text, plan, pretrained=pretrained).network
+        still = {name for name, p in net.named_parameters() if not p.requires_grad}
+        layers = {name.split(".")[3] for name in still if "encoder" in name}
+        assert layers == ({"0", "1"} if pretrained else set())
+        assert any("embeddings" in name for name in still) is pretrained
+        assert net.layers == 4
+
+
 def test_the_best_on_valid_is_kept_and_the_start_is_left_alone(
     task, plan, inputs, monkeypatch
 ):

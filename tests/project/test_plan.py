@@ -176,6 +176,17 @@ def test_where_nothing_is_tuned_the_control_gets_the_time(tiny_images, pace):
     assert (plan.method, plan.steps) == ("frozen", pytest.approx(frozen.steps, abs=3))
 
 
+def test_few_examples_come_round_often_and_many_a_few_times(tiny_images, table, pace):
+    pace(1e-6)
+    few = [
+        project.choose_plan(project.read_data(p)).steps for p in (tiny_images, table)
+    ]
+    assert few == [60, 96]
+    for kind, rounds in (("images", 8), ("texts", 4)):
+        recipe = plans.RECIPES[kind]
+        assert recipe["steps"][1] * recipe["tuned"]["batch_size"] == rounds
+
+
 def test_the_plan_knows_what_is_left_of_the_budget(tiny_images, pace):
     pace(0.01)
     task = project.read_data(tiny_images)

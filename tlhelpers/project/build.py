@@ -121,7 +121,7 @@ def train_project(
 ) -> tuple[Project, Project]:
     """Train by the plan, choose on valid, then learn the choice from both parts.
 
-    Frozen comes first, then all layers are tuned. The weights at the start, at the end
+    Frozen comes first, then the layers are tuned. The weights at the start, at the end
     and halfway between are judged on valid; the middle is often better than both. The
     frozen one stays where the best of the others gains less than its standard error.
     What was chosen is learnt once more, from train and valid; its temperature stays as
@@ -165,7 +165,7 @@ def train_project(
 
 
 def _tune(start: Project, data: Inputs, plan: Plan, seed: int) -> Iterator[Project]:
-    """Train all layers; give the network halfway and at the end."""
+    """Train what is not frozen; give the network halfway and at the end."""
     first, tuned = surgery.snapshot(start.network.cpu()), deepcopy(start)
     # A head that is certain of its examples leaves nothing to learn.
     scale_head(surgery.freeze_batch_norm(tuned.network), 0.2)

@@ -20,8 +20,9 @@ from .keep import AT_A_TIME, SHAPE, WORDS, PictureClassifier, Project, answer
 
 KINDS = {"pictures": "images", "texts": "texts"}
 #: By kind: sizes, the best first, and how many times as large as the usual example (its
-#: pixels, its words) they may be; steps for each training example, enough and at most;
-#: rates of fine-tuning and of the control from scratch.
+#: pixels, its words) they may be; steps for each training example, enough and at most,
+#: and those that few examples get, however often they come round; what fine-tuning
+#: leaves as it is; its rates, and those of the control from scratch.
 RECIPES = pd.read_json(Path(__file__).with_name("words") / "recipes.json")
 #: Examples for each second of the budget, 10,000 in five minutes; pictures of a folder.
 MOST, LARGEST_FOLDER = 33, 25_000
@@ -42,7 +43,7 @@ class Plan:
         Name of the source model.
     method : {"frozen", "tuned"}
         "frozen": logistic regression on a body that stands still. "tuned": from there
-        everything learns on, as far as the valid part finds it better.
+        all learns on but the lowest layers of a BERT, as far as valid finds it better.
     size : int
         Side of the pictures in pixels, or the most pieces of a text.
     steps : int
@@ -321,8 +322,7 @@ def _draft(task: Task, source: str, size: int, limit: float, times: int) -> Plan
     once = (train + valid + test) * (pace["read"] + pace["forward"])
     once += (5 * valid + 2 * test) * pace["answer"]
     step = pace["learn"] * recipe["tuned"]["batch_size"]
-    # Few examples get sixty, however often they come round.
-    most = max(60, int(recipe["steps"][1] * train))
+    most = max(recipe["steps"][2], int(recipe["steps"][1] * train))
     steps = max(1, min(most, int((limit - once) / (times * step))))
     seconds = {"features and evaluation": once, "control": steps * step}
     return replace(plan, steps=steps, seconds=seconds)
@@ -399,16 +399,16 @@ def new_project(
     torch.manual_seed(seed)
     start, n = {"pretrained": pretrained, "seed": seed}, task.n_classes
     if plan.kind == "images":
-        loaded = sources.load_source(plan.source, **start)
-        network, how = PictureClassifier(loaded, n), {"arch": loaded.arch}
+        base = sources.load_source(plan.source, **start)
+        network, how = PictureClassifier(base, n), {"arch": base.arch}
     else:
-        loaded = bert.load_bert("full" if plan.source == bert.BASE else "mini", **start)
-        loaded.body.config.pooled_layers = 4  # frozen, they tell more than the last
-        network = bert.BertClassifier(loaded.body, n, seed=seed)
-        numbers = {k: getattr(loaded.body.config, k) for k in SHAPE}
-        how = {"arch": "bert", "config": numbers}
-    facts = {"task": task, "plan": plan, "source": loaded.card, "network": how}
+        base = bert.load_bert("full" if plan.source == bert.BASE else "mini", **start)
+        base.body.config.pooled_layers = 4  # frozen, they tell more than the last
+        network = bert.BertClassifier(base.body, n, seed=seed)
+        surgery.freeze(network, RECIPES["texts"]["frozen"] if pretrained else [])
+        how = dict(arch="bert", config={k: getattr(base.body.config, k) for k in SHAPE})
+    facts = {"task": task, "plan": plan, "source": base.card, "network": how}
     facts |= {"recipe": RECIPES[plan.kind], "version": version}
     card = WORDS.get_template("card.json").render(facts, now=pd.Timestamp.now())
-    rest = (network, 1.0, json.loads(card), getattr(loaded, "tokenizer", None))
+    rest = (network, 1.0, json.loads(card), getattr(base, "tokenizer", None))
     return Project(task.name, plan.kind, task.class_names, *rest)
