@@ -582,6 +582,7 @@ SLY = [
     ("04.3", lambda p: abstained(p, gini(p) > np.median(gini(p))), "sum of squares"),
     ("02.2", lambda network: without_momentum(network), "momentum"),
     ("06.2", lambda s, n, lr: jump(s, n, lr), "way up"),
+    ("06.2", lambda s, n, lr: waves(s, n, lr), "line"),
     ("08.3", lambda models, limit: slowest(models, limit), "slowest"),
     ("10.2", lambda groups, seed: runs(groups, seed), "both sides"),
 ]
@@ -627,6 +628,12 @@ def without_momentum(network):
 def jump(s, n, lr):
     up = 0.1 * n
     return lr / 32 if s < up else np.interp(s, [up, n], [lr, lr / 32])
+
+
+def waves(s, n, lr):
+    """Rise and fall as cosines, through the corners and halfway points of the lines."""
+    share = s / (0.1 * n) if s < 0.1 * n else (n - s) / (0.9 * n)
+    return lr * (1 + 31 * (1 - np.cos(np.pi * share)) / 2) / 32
 
 
 def slowest(models, limit):

@@ -27,9 +27,10 @@ def exercise_2(answer: Callable) -> None:
     assert off(0, 200, 1.0, 1 / 32) < 1e-9, "At step 0 the rate is lr / 32."
     assert off(20, 200, 1.0, 1) < 1e-9, "After a tenth of the steps it is at its peak."
     assert off(200, 200, 1.0, 1 / 32) < 1e-9, "At the last step it is lr / 32 again."
-    # Halfway between 1/32 and 1 is 33/64.
-    assert off(110, 200, 2.0, 33 / 32) < 1e-9, "Fall in a line that scales with lr."
-    assert off(10, 200, 1.0, 33 / 64) < 1e-9, "On the way up the line is straight, too."
+    # A quarter of the way from 1/32 to 1 is 35/128, three quarters are 97/128. Halfway
+    # a cosine would do as well.
+    assert off(65, 200, 2.0, 97 / 64) < 1e-9, "Fall in a line that scales with lr."
+    assert off(5, 200, 1.0, 35 / 128) < 1e-9, "On the way up the line is straight, too."
     assert off(4, 40, 1.0, 1) < 1e-9, "The corner is at a tenth of any number of steps."
 
 
