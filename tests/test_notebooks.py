@@ -952,7 +952,7 @@ AHEAD = [
         "random body accuracy",
         "from scratch accuracy",
         6,
-        "in six of ten behind the frozen random body",
+        "in six of ten runs it was behind the frozen random body",
     ),
     (
         "06",
